@@ -1,0 +1,58 @@
+//! Where the next page of a list starts, as an opaque text.
+//!
+//! A cursor is bound to the list that made it (`list` names the query and what it depends on): given to another list it is
+//! refused instead of answering nonsense. It is versioned, so that its inside may change. It is no secret and carries no rights.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+const VERSION: u8 = 1;
+
+/// Not a cursor, or not one of this list.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("is not a cursor of this list")]
+pub struct CursorError;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inside<T> {
+    v: u8,
+    l: String,
+    k: T,
+}
+
+/// The cursor of `list` that goes on after `key`.
+pub fn encode(list: &str, key: &str) -> String {
+    let inside = Inside { v: VERSION, l: list.to_owned(), k: key };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&inside).expect("strings and a number are JSON"))
+}
+
+/// The key after which `list` goes on.
+pub fn decode(list: &str, cursor: &str) -> Result<String, CursorError> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| CursorError)?;
+    let inside: Inside<String> = serde_json::from_slice(&bytes).map_err(|_| CursorError)?;
+    if inside.v == VERSION && inside.l == list { Ok(inside.k) } else { Err(CursorError) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_leads_back_to_its_key_in_its_own_list_only(list in any::<String>(), other in any::<String>(), key in any::<String>()) {
+            let cursor = encode(&list, &key);
+            prop_assert_eq!(decode(&list, &cursor), Ok(key));
+            if other != list {
+                prop_assert_eq!(decode(&other, &cursor), Err(CursorError));
+            }
+        }
+
+        #[test]
+        fn nonsense_is_refused(text in any::<String>()) {
+            prop_assert_eq!(decode("list", &text), Err(CursorError));
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What Tintype speaks of: ids, times, names, posts, events, cursors. No cloud in it.
+
+pub mod cursor;
+pub mod event;
+pub mod id;
+pub mod name;
+pub mod post;
+pub mod profile;
+pub mod text;
+pub mod time;
+
+pub use id::{PostId, SessionId, UserId};
+pub use time::Time;

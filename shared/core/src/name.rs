@@ -1,0 +1,110 @@
+//! Usernames.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use thiserror::Error;
+use utoipa::ToSchema;
+
+/// Words that stand where a username could stand in a path, or that would let somebody pose as the service.
+const RESERVED: [&str; 22] = [
+    "accounts",
+    "admin",
+    "api",
+    "explore",
+    "feed",
+    "health",
+    "home",
+    "me",
+    "media",
+    "notifications",
+    "openapi.json",
+    "places",
+    "posts",
+    "root",
+    "search",
+    "sessions",
+    "suggested",
+    "support",
+    "tags",
+    "tintype",
+    "trending",
+    "users",
+];
+
+/// A username: 3 to 30 of `a-z`, `0-9`, `.` and `_`; lower-cased on the way in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, pattern = "^[a-z0-9._]{3,30}$", example = "ada")]
+pub struct Username(String);
+
+/// Why a text is no username.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum UsernameError {
+    /// Other characters, or too short, or too long.
+    #[error("must be 3 to 30 letters a-z, digits, dots or underscores")]
+    Malformed,
+    /// It is one of the service's own words.
+    #[error("is reserved")]
+    Reserved,
+}
+
+impl Username {
+    /// The name, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Username {
+    type Err = UsernameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.to_ascii_lowercase();
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'_';
+        if !(3..=30).contains(&name.len()) || !name.bytes().all(allowed) {
+            return Err(UsernameError::Malformed);
+        }
+        if RESERVED.contains(&name.as_str()) {
+            return Err(UsernameError::Reserved);
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Username {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_lower_cased_and_checked() {
+        assert_eq!("Ada.L_1".parse::<Username>().unwrap().as_str(), "ada.l_1");
+        for bad in ["", "ab", "a b", "ada!", "ädä", &"a".repeat(31)] {
+            assert_eq!(bad.parse::<Username>(), Err(UsernameError::Malformed), "{bad}");
+        }
+        assert_eq!("ME".parse::<Username>(), Err(UsernameError::Malformed));
+        assert_eq!("Suggested".parse::<Username>(), Err(UsernameError::Reserved));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_read_again_is_itself(text in "[A-Za-z0-9._]{3,30}") {
+            if let Ok(name) = text.parse::<Username>() {
+                prop_assert_eq!(name.as_str().parse::<Username>().unwrap(), name);
+            }
+        }
+    }
+}

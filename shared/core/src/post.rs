@@ -1,0 +1,262 @@
+//! A post, from its upload ticket to its publication: the states, and what may follow what.
+//!
+//! ```text
+//! awaiting_upload ──first photo──▶ processing ──last photo──▶ published
+//!        └────────────── a photo is bad, or never came ──────▶ failed
+//! ```
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{PostId, Time, UserId, name::Username};
+
+/// Where a post stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The tickets are out; no photo is there yet.
+    AwaitingUpload,
+    /// At least one photo is there.
+    Processing,
+    /// Everybody who may can see it.
+    Published,
+    /// It never will be: `failure` says why.
+    Failed,
+}
+
+/// Why a post failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// Stable and kebab-case, for programs; for example `truncated-or-damaged`.
+    pub code: String,
+    /// A sentence for the person.
+    pub detail: String,
+    /// Which photo, if it was one, from 0.
+    pub photo: Option<usize>,
+}
+
+/// Where a photograph was taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// What the place is called; 1 to 100 characters.
+    pub name: String,
+    /// Latitude in degrees, -90 to 90.
+    pub lat: f64,
+    /// Longitude in degrees, -180 to 180.
+    pub lng: f64,
+}
+
+/// The media types that may be uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum ContentType {
+    /// JPEG
+    #[serde(rename = "image/jpeg")]
+    Jpeg,
+    /// PNG
+    #[serde(rename = "image/png")]
+    Png,
+    /// WebP
+    #[serde(rename = "image/webp")]
+    WebP,
+}
+
+impl ContentType {
+    /// As `Content-Type` says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+        }
+    }
+}
+
+/// One size of a photo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// `thumb`, `w320`, `w640`, `w1080` or `w1440`.
+    pub name: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// What became of an uploaded photograph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Of the upright original, pixels.
+    pub width: u32,
+    /// Of the upright original, pixels.
+    pub height: u32,
+    /// What stands there until a variant is loaded (<https://blurha.sh>).
+    pub blurhash: String,
+    /// Smallest first.
+    pub variants: Vec<Variant>,
+}
+
+/// One photo of a post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Photo {
+    /// What the ticket says: the upload's type.
+    pub content_type: ContentType,
+    /// What the ticket says: the upload's size.
+    pub bytes: u64,
+    /// For those who can't see it.
+    pub alt_text: Option<String>,
+    /// 128 random bits in hex, in the address of each variant: chosen with the ticket, so that processing twice writes the same files.
+    pub media_id: String,
+    /// Once processed.
+    pub rendition: Option<Rendition>,
+}
+
+/// A post: the item of the Posts table, and, once published, the card that other services read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Post {
+    /// Its id.
+    pub id: PostId,
+    /// Who made it.
+    pub author_id: UserId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// What the author wrote; may be empty.
+    pub caption: String,
+    /// Found in the caption.
+    pub hashtags: Vec<String>,
+    /// Found in the caption.
+    pub mentions: Vec<Username>,
+    /// Where it was taken.
+    pub location: Option<Location>,
+    /// Whether others may comment.
+    pub comments_enabled: bool,
+    /// 1 to 10.
+    pub photos: Vec<Photo>,
+    /// When the tickets were made.
+    pub created_at: Time,
+    /// Its place in every timeline.
+    pub published_at: Option<Time>,
+}
+
+/// What a step changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it had happened before, or comes too late.
+    Nothing,
+    /// The post goes on waiting for the others.
+    Progress,
+    /// That was the last one: the post is published.
+    Published,
+}
+
+impl Post {
+    /// Whether nothing more will happen to it by itself.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.status, Status::Published | Status::Failed)
+    }
+
+    /// A photograph has arrived and is being worked on.
+    pub fn start(&mut self) -> Step {
+        if self.status != Status::AwaitingUpload {
+            return Step::Nothing;
+        }
+        self.status = Status::Processing;
+        Step::Progress
+    }
+
+    /// Photo `index` has been processed; the last one publishes the post.
+    pub fn finish_photo(&mut self, index: usize, rendition: Rendition, now: Time) -> Step {
+        if self.is_settled() {
+            return Step::Nothing;
+        }
+        match self.photos.get_mut(index) {
+            Some(photo) if photo.rendition.is_none() => photo.rendition = Some(rendition),
+            _ => return Step::Nothing,
+        }
+        if self.photos.iter().any(|photo| photo.rendition.is_none()) {
+            self.status = Status::Processing;
+            return Step::Progress;
+        }
+        self.status = Status::Published;
+        self.published_at = Some(now);
+        Step::Published
+    }
+
+    /// It can't be finished.
+    pub fn fail(&mut self, failure: Failure) -> Step {
+        if self.is_settled() {
+            return Step::Nothing;
+        }
+        self.status = Status::Failed;
+        self.failure = Some(failure);
+        Step::Progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn post(photos: usize) -> Post {
+        let photo = Photo { content_type: ContentType::Jpeg, bytes: 1, alt_text: None, media_id: "00".repeat(16), rendition: None };
+        Post {
+            id: PostId::new(),
+            author_id: UserId::new(),
+            status: Status::AwaitingUpload,
+            failure: None,
+            caption: String::new(),
+            hashtags: vec![],
+            mentions: vec![],
+            location: None,
+            comments_enabled: true,
+            photos: vec![photo; photos],
+            created_at: Time::now(),
+            published_at: None,
+        }
+    }
+
+    fn rendition() -> Rendition {
+        Rendition { width: 1, height: 1, blurhash: String::new(), variants: vec![] }
+    }
+
+    fn failure() -> Failure {
+        Failure { code: "not-an-image".to_owned(), detail: "It is no image.".to_owned(), photo: Some(0) }
+    }
+
+    proptest! {
+        // Promise 1, in the small: whatever the order and however often photos finish or fail, a post is published when and only
+        // when all are there, once, and what is settled stays as it is.
+        #[test]
+        fn a_post_is_published_exactly_once_when_all_photos_are_there(
+            photos in 1usize..=10,
+            steps in prop::collection::vec((0usize..12, any::<bool>(), 0u8..40), 0..60),
+        ) {
+            let mut post = post(photos);
+            let mut published = 0;
+            for (index, starts, dice) in steps {
+                let before = post.clone();
+                let step = if dice == 0 {
+                    post.fail(failure())
+                } else if starts {
+                    post.start()
+                } else {
+                    post.finish_photo(index, rendition(), Time::now())
+                };
+                if before.is_settled() || step == Step::Nothing {
+                    prop_assert_eq!(&post, &before);
+                }
+                published += usize::from(step == Step::Published);
+                let all = post.photos.iter().all(|photo| photo.rendition.is_some());
+                prop_assert_eq!(post.status == Status::Published, all);
+                prop_assert_eq!(post.published_at.is_some(), all);
+                prop_assert_eq!(published, usize::from(all));
+                prop_assert_eq!(post.failure.is_some(), post.status == Status::Failed);
+            }
+        }
+    }
+}

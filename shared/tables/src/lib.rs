@@ -1,0 +1,12 @@
+//! The DynamoDB tables of Tintype: who writes what under which key, and the operations that several functions share.
+//!
+//! One service writes a table; what others may read of it is said in the table's own module.
+
+pub mod config;
+pub mod feeds;
+pub mod outbox;
+pub mod posts;
+pub mod table;
+pub mod users;
+
+pub use table::{Error, Key, Page, Table};

@@ -1,0 +1,241 @@
+//! A table: reads that answer types, writes that say whether their conditions held, and what each cost.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use thiserror::Error;
+use tintype_telemetry as telemetry;
+
+use crate::config::{Missing, variable};
+
+/// An item as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The key of an item: partition and place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+pub struct Key {
+    /// Partition.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    /// The key `pk`, `sk`.
+    pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// As the SDK wants it.
+    pub fn item(&self) -> Item {
+        HashMap::from([("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))])
+    }
+}
+
+/// Why a table did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Conditions did not hold; one flag for each write of the transaction: whether its condition was the one.
+    #[error("a condition did not hold")]
+    Condition(Vec<bool>),
+    /// It can't be reached, or is too busy, after retries.
+    #[error("the table is unavailable: {0}")]
+    Unavailable(String),
+    /// An item is not of the shape that its key promises.
+    #[error("an item can't be read: {0}")]
+    Shape(#[from] serde_dynamo::Error),
+}
+
+/// A page of a query.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// In key order.
+    pub items: Vec<T>,
+    /// The sort key after which the next page starts; `None` if this was the last.
+    pub next: Option<String>,
+}
+
+/// Which part of a partition, and how.
+#[derive(Debug, Clone)]
+pub struct Query<'a> {
+    /// The partition.
+    pub pk: String,
+    /// What the sort keys start with.
+    pub prefix: &'a str,
+    /// Start after this sort key.
+    pub after: Option<String>,
+    /// Highest sort keys first.
+    pub descending: bool,
+    /// Whether what was written before must be seen.
+    pub consistent: bool,
+    /// Most items.
+    pub limit: usize,
+}
+
+/// A table, by its client and its name.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The SDK's client, for the requests that only one function makes.
+    pub client: Client,
+    /// Physical name.
+    pub name: String,
+}
+
+impl Table {
+    /// The table whose name is in environment variable `variable`.
+    pub fn from_env(client: &Client, name: &str) -> Result<Self, Missing> {
+        Ok(Self { client: client.clone(), name: variable(name)? })
+    }
+
+    /// Opens the connection while the function initialises, so that the first request does not pay for it. A failure is left to that request.
+    pub async fn warm(&self) {
+        let _ = self.client.get_item().table_name(&self.name).set_key(Some(Key::new("WARM", "WARM").item())).send().await;
+    }
+
+    /// The item at `key`, if there is one.
+    pub async fn get<T: DeserializeOwned>(&self, key: &Key, consistent: bool) -> Result<Option<T>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.item()))
+            .consistent_read(consistent)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        read_units(answer.consumed_capacity.as_slice());
+        Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// The items at `keys` that exist, in no order, eventually consistent. What the table did not process is asked for again.
+    pub async fn batch_get<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, Error> {
+        const MOST_KEYS: usize = 100;
+        let mut items = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(MOST_KEYS) {
+            let mut pending = chunk.iter().map(Key::item).collect::<Vec<_>>();
+            for attempt in 0.. {
+                let request = KeysAndAttributes::builder().set_keys(Some(pending)).build().expect("keys are set");
+                let mut answer = self
+                    .client
+                    .batch_get_item()
+                    .request_items(&self.name, request)
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                    .send()
+                    .await
+                    .map_err(unavailable)?;
+                read_units(answer.consumed_capacity());
+                for item in answer.responses.take().and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default() {
+                    items.push(serde_dynamo::from_item(item)?);
+                }
+                pending = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)).map_or_else(Vec::new, |rest| rest.keys);
+                if pending.is_empty() {
+                    break;
+                }
+                back_off(attempt).await?;
+            }
+        }
+        Ok(items)
+    }
+
+    /// One page of a partition.
+    pub async fn query<T: DeserializeOwned>(&self, query: Query<'_>) -> Result<Page<T>, Error> {
+        let limit = i32::try_from(query.limit).unwrap_or(i32::MAX);
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(&query.pk))
+            .expression_attribute_values(":prefix", text(query.prefix))
+            .set_exclusive_start_key(query.after.map(|sk| Key::new(&query.pk, sk).item()))
+            .scan_index_forward(!query.descending)
+            .consistent_read(query.consistent)
+            .limit(limit)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        read_units(answer.consumed_capacity.as_slice());
+        let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("sk")).and_then(|sk| sk.as_s().ok()).cloned();
+        let items = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    /// Does all `writes`, or none.
+    pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), Error> {
+        let answer = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(refused)?;
+        write_units(answer.consumed_capacity());
+        Ok(())
+    }
+}
+
+/// Waits before attempt `attempt + 1`; gives up after the fifth.
+pub async fn back_off(attempt: u32) -> Result<(), Error> {
+    const FIRST: Duration = Duration::from_millis(50);
+    if attempt >= 4 {
+        return Err(Error::Unavailable("items stayed unprocessed".to_owned()));
+    }
+    tokio::time::sleep(FIRST * 2u32.pow(attempt)).await;
+    Ok(())
+}
+
+/// A string attribute.
+pub fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number attribute.
+pub fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// Counts what a read cost on the current log line.
+pub fn read_units(capacity: &[ConsumedCapacity]) {
+    telemetry::add("dynamodb.reads", 1.0);
+    telemetry::add("dynamodb.read_units", units(capacity));
+}
+
+/// Counts what a write cost on the current log line.
+pub fn write_units(capacity: &[ConsumedCapacity]) {
+    telemetry::add("dynamodb.writes", 1.0);
+    telemetry::add("dynamodb.write_units", units(capacity));
+}
+
+fn units(capacity: &[ConsumedCapacity]) -> f64 {
+    capacity.iter().filter_map(ConsumedCapacity::capacity_units).sum()
+}
+
+/// What any failed request means that carries no condition of its own.
+pub fn unavailable<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> Error {
+    match error.code() {
+        Some("ConditionalCheckFailedException") => Error::Condition(vec![true]),
+        Some(code) => Error::Unavailable(format!("{code}: {}", error.message().unwrap_or_default())),
+        None => Error::Unavailable(error.to_string()),
+    }
+}
+
+/// A transaction cancelled by a condition is an answer; by a conflict or anything else it is a failure that may pass.
+fn refused<R>(error: SdkError<TransactWriteItemsError, R>) -> Error {
+    if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
+        let failed: Vec<bool> =
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect();
+        if failed.contains(&true) {
+            return Error::Condition(failed);
+        }
+    }
+    unavailable(error)
+}

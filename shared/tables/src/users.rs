@@ -1,0 +1,158 @@
+//! The Users table, written by `users` alone.
+//!
+//! | item | pk | sk | attributes | read by |
+//! |---|---|---|---|---|
+//! | Account | `USER#{user}` | `ACCOUNT` | `email`, `password_hash`, `created_at`; never speaks | users |
+//! | Profile | `USER#{user}` | `PROFILE` | [`ProfileCard`], `bio`, `website` | users; the card by all that show people |
+//! | Name | `USERNAME#{username}` | `USERNAME` | `user_id` | users, posts |
+//! | E-mail | `EMAIL#{email}` | `EMAIL` | `user_id` | users |
+//! | Session | `USER#{user}` | `SESSION#{session}` | `generation`, `rotated_at`, ...; never speaks; no item: not alive | users; its being there by all that verify tokens |
+//! | Follow | `USER#{follower}` | `FOLLOWING#{followee}` | `since`; speaks `follow.changed` | users, feed-fanout |
+//! | Follower | `USER#{followee}` | `FOLLOWER#{follower}` | `since` | users, feed-fanout |
+//! | Fence | `USER#{viewer}` | `FENCE#{author}` | `since`, `expires_at`; speaks `follow.changed` | feed |
+//! | Counter | `COUNTS#{user}` | `FOLLOWERS#{shard}`, `FOLLOWING#{shard}` | `count` | users |
+//! | Keys | `KEYS` | `JWKS` | `jwks`: public keys (RFC 7517) as JSON | all that verify tokens |
+//!
+//! A follow is two items, one on each side, so that both lists can be read, and read consistently: they and the counters
+//! change in one transaction. A fence hides an author from a viewer's home from the moment an unfollow is answered.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tintype_core::{SessionId, UserId, name::Username, profile::ProfileCard};
+
+use crate::{Error, Key, Page, Table, table::Query};
+
+/// `pk` of all that belongs to one person.
+pub fn partition(user: UserId) -> String {
+    format!("USER#{user}")
+}
+
+/// Who may log in.
+pub fn account(user: UserId) -> Key {
+    Key::new(partition(user), "ACCOUNT")
+}
+
+/// How others see them.
+pub fn profile(user: UserId) -> Key {
+    Key::new(partition(user), "PROFILE")
+}
+
+/// Whose name it is.
+pub fn name(username: &Username) -> Key {
+    Key::new(format!("USERNAME#{username}"), "USERNAME")
+}
+
+/// Whose e-mail address it is (in lower case).
+pub fn email(address: &str) -> Key {
+    Key::new(format!("EMAIL#{address}"), "EMAIL")
+}
+
+/// What the sort keys of a person's sessions start with.
+pub const SESSIONS: &str = "SESSION#";
+/// What the sort keys of those whom a person follows start with.
+pub const FOLLOWING: &str = "FOLLOWING#";
+/// What the sort keys of a person's followers start with.
+pub const FOLLOWERS: &str = "FOLLOWER#";
+/// What the sort keys of the authors whom a viewer must not see start with.
+pub const FENCES: &str = "FENCE#";
+
+/// A log-in.
+pub fn session(user: UserId, session: SessionId) -> Key {
+    Key::new(partition(user), format!("{SESSIONS}{session}"))
+}
+
+/// A follow, seen from the follower.
+pub fn following(follower: UserId, followee: UserId) -> Key {
+    Key::new(partition(follower), format!("{FOLLOWING}{followee}"))
+}
+
+/// The same follow, seen from the followed.
+pub fn follower(followee: UserId, follower: UserId) -> Key {
+    Key::new(partition(followee), format!("{FOLLOWERS}{follower}"))
+}
+
+/// What hides `author` from `viewer`'s home.
+pub fn fence(viewer: UserId, author: UserId) -> Key {
+    Key::new(partition(viewer), format!("{FENCES}{author}"))
+}
+
+/// `pk` of a person's counters.
+pub fn counts(user: UserId) -> String {
+    format!("COUNTS#{user}")
+}
+
+/// The public keys.
+pub fn jwks() -> Key {
+    Key::new("KEYS", "JWKS")
+}
+
+/// An item that says whose something is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claim {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// The person with this username. Consistent: whoever has just signed up is found.
+pub async fn find(users: &Table, username: &Username) -> Result<Option<UserId>, Error> {
+    let claim: Option<Claim> = users.get(&name(username), true).await?;
+    Ok(claim.map(|claim| claim.user_id))
+}
+
+/// A person's card.
+pub async fn card(users: &Table, user: UserId) -> Result<Option<ProfileCard>, Error> {
+    users.get(&profile(user), false).await
+}
+
+/// The cards of those of `ids` who exist.
+pub async fn cards(users: &Table, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    let unique: HashSet<UserId> = ids.into_iter().collect();
+    let keys: Vec<Key> = unique.into_iter().map(profile).collect();
+    let cards: Vec<ProfileCard> = users.batch_get(&keys).await?;
+    Ok(cards.into_iter().map(|card| (card.id, card)).collect())
+}
+
+/// Whether `follower` follows `followee`, as of now.
+pub async fn follows(users: &Table, follower: UserId, followee: UserId) -> Result<bool, Error> {
+    let edge: Option<Edge> = users.get(&following(follower, followee), true).await?;
+    Ok(edge.is_some())
+}
+
+/// A page of those who follow `followee`, as of now: whoever followed before this began is in it.
+pub async fn followers_of(users: &Table, followee: UserId, after: Option<String>, limit: usize) -> Result<Page<UserId>, Error> {
+    let query = Query { pk: partition(followee), prefix: FOLLOWERS, after, descending: false, consistent: true, limit };
+    edges(users, query).await
+}
+
+/// The authors whom `viewer` has stopped following lately, as of now.
+pub async fn fences_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
+    let mut authors = HashSet::new();
+    let mut after = None;
+    loop {
+        let query = Query { pk: partition(viewer), prefix: FENCES, after, descending: false, consistent: true, limit: 1000 };
+        let page = edges(users, query).await?;
+        authors.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return Ok(authors);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Edge {
+    sk: String,
+}
+
+/// The people at the other ends of a person's edges.
+pub async fn edges(users: &Table, query: Query<'_>) -> Result<Page<UserId>, Error> {
+    let page: Page<Edge> = users.query(query).await?;
+    let other_end = |edge: &Edge| edge.sk.split_once('#').and_then(|(_, id)| id.parse().ok());
+    Ok(Page { items: page.items.iter().filter_map(other_end).collect(), next: page.next })
+}
+
+/// A session's attributes, if it is alive. Consistent: a revocation is seen by the next read.
+pub async fn live_session<T: DeserializeOwned>(users: &Table, user: UserId, id: SessionId) -> Result<Option<T>, Error> {
+    users.get(&session(user, id), true).await
+}

@@ -1,0 +1,172 @@
+//! What a function says of itself: one canonical JSON line for every request or message, with its metrics inside.
+//!
+//! The line is at the same time CloudWatch's embedded metric format (the `_aws` member), so that what is counted and what is
+//! logged can't differ: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//! `docs/LOGGING.md` says which fields there are and what must never be in one.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Map, Value, json};
+
+/// What a unit of work is called in its line.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The function, for example `posts`.
+    pub service: &'static str,
+    /// The route or kind of message, for example `GET /posts/{post_id}` or `post.published`: few values, it is a metric's dimension.
+    pub operation: String,
+    /// The gateway's request id, or the message's id.
+    pub request_id: String,
+    /// The `X-Amzn-Trace-Id` that this work belongs to; empty if there is none.
+    pub trace_id: String,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Ok,
+    /// The caller's fault: 4xx, or a message that can never succeed.
+    Rejected,
+    /// Ours, or a dependency's: 5xx, or a message that will be tried again.
+    Failed,
+}
+
+struct Line {
+    work: Work,
+    started: Instant,
+    fields: Map<String, Value>,
+}
+
+tokio::task_local! {
+    static LINE: RefCell<Line>;
+}
+
+/// Does `work`, then writes its line to the standard output. `outcome` judges the result.
+pub async fn observe<T>(work: Work, body: impl Future<Output = T>, outcome: impl FnOnce(&T) -> Outcome) -> T {
+    let line = RefCell::new(Line { work, started: Instant::now(), fields: Map::new() });
+    LINE.scope(line, async {
+        let result = body.await;
+        let outcome = outcome(&result);
+        LINE.with(|line| println!("{}", render(&line.borrow(), outcome)));
+        result
+    })
+    .await
+}
+
+/// Puts a field on the current line (outside of one: nothing). Names are dotted and carry their unit, `feed.items`, `photo.decode_ms`.
+pub fn field(name: &str, value: impl Into<Value>) {
+    let _ = LINE.try_with(|line| line.borrow_mut().fields.insert(name.to_owned(), value.into()));
+}
+
+/// Adds to a number on the current line.
+pub fn add(name: &str, amount: f64) {
+    let _ = LINE.try_with(|line| {
+        let fields = &mut line.borrow_mut().fields;
+        let sum = fields.get(name).and_then(Value::as_f64).unwrap_or(0.0) + amount;
+        fields.insert(name.to_owned(), sum.into());
+    });
+}
+
+/// Says what the work turned out to be, where it is only known once it has begun.
+pub fn operation(name: &str) {
+    let _ = LINE.try_with(|line| name.clone_into(&mut line.borrow_mut().work.operation));
+}
+
+/// The current work's trace id; empty outside of one.
+pub fn trace_id() -> String {
+    LINE.try_with(|line| line.borrow().work.trace_id.clone()).unwrap_or_default()
+}
+
+/// The current work's request id; empty outside of one.
+pub fn request_id() -> String {
+    LINE.try_with(|line| line.borrow().work.request_id.clone()).unwrap_or_default()
+}
+
+fn render(line: &Line, outcome: Outcome) -> String {
+    let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let mut fields = line.fields.clone();
+    fields.extend([
+        ("service".to_owned(), line.work.service.into()),
+        ("operation".to_owned(), line.work.operation.clone().into()),
+        ("request_id".to_owned(), line.work.request_id.clone().into()),
+        ("trace_id".to_owned(), line.work.trace_id.clone().into()),
+        ("outcome".to_owned(), name(outcome).into()),
+        ("duration_ms".to_owned(), (line.started.elapsed().as_secs_f64() * 1000.0).into()),
+        ("count".to_owned(), 1.into()),
+        ("rejected".to_owned(), u8::from(outcome == Outcome::Rejected).into()),
+        ("failed".to_owned(), u8::from(outcome == Outcome::Failed).into()),
+        (
+            "_aws".to_owned(),
+            json!({
+                "Timestamp": u64::try_from(timestamp).unwrap_or(0),
+                "CloudWatchMetrics": [{
+                    "Namespace": "Tintype",
+                    "Dimensions": [["service"], ["service", "operation"]],
+                    "Metrics": [
+                        { "Name": "duration_ms", "Unit": "Milliseconds" },
+                        { "Name": "count", "Unit": "Count" },
+                        { "Name": "rejected", "Unit": "Count" },
+                        { "Name": "failed", "Unit": "Count" },
+                    ],
+                }],
+            }),
+        ),
+    ]);
+    Value::Object(fields).to_string()
+}
+
+fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Rejected => "rejected",
+        Outcome::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_line_has_the_fields_and_every_metric_that_it_declares() {
+        let work = Work {
+            service: "posts",
+            operation: "GET /posts/{post_id}".to_owned(),
+            request_id: "r-1".to_owned(),
+            trace_id: "Root=1".to_owned(),
+        };
+        let line = RefCell::new(Line { work, started: Instant::now(), fields: Map::new() });
+        let rendered = LINE
+            .scope(line, async {
+                field("post.photos", 3);
+                add("dynamodb.read_units", 0.5);
+                add("dynamodb.read_units", 1.0);
+                assert_eq!((trace_id().as_str(), request_id().as_str()), ("Root=1", "r-1"));
+                LINE.with(|line| render(&line.borrow(), Outcome::Rejected))
+            })
+            .await;
+        let line: Value = serde_json::from_str(&rendered).expect("one line of JSON");
+        assert!(!rendered.contains('\n'));
+        assert_eq!(line["post.photos"], 3);
+        assert_eq!(line["dynamodb.read_units"], 1.5);
+        assert_eq!((line["rejected"].clone(), line["failed"].clone()), (1.into(), 0.into()));
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        for metric in directive["Metrics"].as_array().expect("metrics") {
+            assert!(line[metric["Name"].as_str().expect("a name")].is_number(), "{metric}");
+        }
+        for dimension in directive["Dimensions"][1].as_array().expect("dimensions") {
+            assert!(line[dimension.as_str().expect("a name")].is_string(), "{dimension}");
+        }
+    }
+
+    #[test]
+    fn outside_of_work_nothing_happens() {
+        field("lost", 1);
+        assert_eq!(trace_id(), "");
+    }
+}
