@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
 use tintype_core::{SessionId, Time, UserId};
 use tintype_tables::{Error, Table, users};
 
@@ -20,15 +19,12 @@ pub(crate) struct Sessions {
     seen_alive: Mutex<HashMap<SessionId, Time>>,
 }
 
-#[derive(Deserialize)]
-struct Alive {}
-
 impl Sessions {
     pub(crate) async fn is_alive(&self, table: &Table, user: UserId, session: SessionId, now: Time) -> Result<bool, Error> {
         if self.seen_at(session).is_some_and(|seen| now.since(seen) < MEMORY) {
             return Ok(true);
         }
-        let alive = users::live_session::<Alive>(table, user, session).await?.is_some();
+        let alive = users::live_session(table, user, session, now).await?.is_some();
         if alive {
             self.remember(session, now);
         }

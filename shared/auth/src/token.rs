@@ -154,9 +154,9 @@ mod tests {
         for name in ["iss", "aud"] {
             let mut claims = Claims::new(UserId::new(), SessionId::new(), at(1000));
             if name == "iss" {
-                claims.iss = "evil".to_owned()
+                claims.iss = "evil".to_owned();
             } else {
-                claims.aud = "evil".to_owned()
+                claims.aud = "evil".to_owned();
             }
             assert_eq!(verify(&signer().sign(&claims).unwrap(), &keys(), at(1000)), Err(TokenError::Invalid), "{name}");
         }

@@ -3,8 +3,10 @@
 pub mod cursor;
 pub mod event;
 pub mod id;
+pub mod media;
 pub mod name;
 pub mod post;
+pub mod post_view;
 pub mod profile;
 pub mod text;
 pub mod time;

@@ -45,6 +45,14 @@ pub mod responses {
         Invalid(ProblemBody),
     }
 
+    /// A route that reads query parameters.
+    #[derive(IntoResponses)]
+    pub enum Query {
+        /// `validation-failed`: `errors` says which parameters, as `?name`, and why.
+        #[response(status = 422, content_type = "application/problem+json")]
+        Invalid(ProblemBody),
+    }
+
     /// A route about something that may not be there.
     #[derive(IntoResponses)]
     pub enum Lookup {

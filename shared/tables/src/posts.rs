@@ -132,10 +132,10 @@ pub async fn read_record(posts: &Table, post: PostId) -> Result<Option<Record>, 
     posts.get(&key(post), true).await
 }
 
-/// The published ones among `ids`.
-pub async fn cards(posts: &Table, ids: &[PostId]) -> Result<HashMap<PostId, Post>, Error> {
+/// The published ones among `ids`; as of now if `consistent`, else as of about a second ago.
+pub async fn cards(posts: &Table, ids: &[PostId], consistent: bool) -> Result<HashMap<PostId, Post>, Error> {
     let keys: Vec<Key> = ids.iter().copied().map(key).collect();
-    let records: Vec<Record> = posts.batch_get(&keys).await?;
+    let records: Vec<Record> = posts.batch_get(&keys, consistent).await?;
     let alive = records.into_iter().filter(|record| record.deleted_at.is_none() && record.post.status == Status::Published);
     Ok(alive.map(|record| (record.post.id, record.post)).collect())
 }

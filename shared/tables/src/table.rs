@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem},
+    types::{AttributeValue, CancellationReason, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -114,14 +114,14 @@ impl Table {
         Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
     }
 
-    /// The items at `keys` that exist, in no order, eventually consistent. What the table did not process is asked for again.
-    pub async fn batch_get<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, Error> {
+    /// The items at `keys` that exist, in no order. What the table did not process is asked for again.
+    pub async fn batch_get<T: DeserializeOwned>(&self, keys: &[Key], consistent: bool) -> Result<Vec<T>, Error> {
         const MOST_KEYS: usize = 100;
         let mut items = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(MOST_KEYS) {
             let mut pending = chunk.iter().map(Key::item).collect::<Vec<_>>();
             for attempt in 0.. {
-                let request = KeysAndAttributes::builder().set_keys(Some(pending)).build().expect("keys are set");
+                let request = KeysAndAttributes::builder().set_keys(Some(pending)).consistent_read(consistent).build().expect("keys are set");
                 let mut answer = self
                     .client
                     .batch_get_item()
@@ -168,28 +168,31 @@ impl Table {
         Ok(Page { items, next })
     }
 
-    /// Does all `writes`, or none.
+    /// Does all `writes`, or none. If another transaction is at one of the items just now, it is tried again.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), Error> {
-        let answer = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(refused)?;
-        write_units(answer.consumed_capacity());
-        Ok(())
+        let mut attempt = 0;
+        loop {
+            let request = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
+            match request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
+                Ok(answer) => {
+                    write_units(answer.consumed_capacity());
+                    return Ok(());
+                }
+                Err(error) if is_conflict(&error) => back_off(attempt).await?,
+                Err(error) => return Err(refused(error)),
+            }
+            attempt += 1;
+        }
     }
 }
 
-/// Waits before attempt `attempt + 1`; gives up after the fifth.
+/// Waits before attempt `attempt + 1`, a random while of at most 50 ms, 100 ms, ... so that rivals don't meet again; gives up after the fifth.
 pub async fn back_off(attempt: u32) -> Result<(), Error> {
     const FIRST: Duration = Duration::from_millis(50);
     if attempt >= 4 {
-        return Err(Error::Unavailable("items stayed unprocessed".to_owned()));
+        return Err(Error::Unavailable("too busy, also after retries".to_owned()));
     }
-    tokio::time::sleep(FIRST * 2u32.pow(attempt)).await;
+    tokio::time::sleep((FIRST * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
     Ok(())
 }
 
@@ -205,13 +208,13 @@ pub fn number(value: impl ToString) -> AttributeValue {
 
 /// Counts what a read cost on the current log line.
 pub fn read_units(capacity: &[ConsumedCapacity]) {
-    telemetry::add("dynamodb.reads", 1.0);
+    telemetry::count("dynamodb.reads", 1);
     telemetry::add("dynamodb.read_units", units(capacity));
 }
 
 /// Counts what a write cost on the current log line.
 pub fn write_units(capacity: &[ConsumedCapacity]) {
-    telemetry::add("dynamodb.writes", 1.0);
+    telemetry::count("dynamodb.writes", 1);
     telemetry::add("dynamodb.write_units", units(capacity));
 }
 
@@ -228,14 +231,22 @@ pub fn unavailable<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> Error {
     }
 }
 
-/// A transaction cancelled by a condition is an answer; by a conflict or anything else it is a failure that may pass.
+/// A transaction cancelled by a condition is an answer; by anything else it is a failure that may pass.
 fn refused<R>(error: SdkError<TransactWriteItemsError, R>) -> Error {
-    if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
-        let failed: Vec<bool> =
-            cancelled.cancellation_reasons().iter().map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect();
-        if failed.contains(&true) {
-            return Error::Condition(failed);
-        }
+    let failed: Vec<bool> = reasons(&error).iter().map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect();
+    if failed.contains(&true) { Error::Condition(failed) } else { unavailable(error) }
+}
+
+/// Whether a transaction was cancelled by another one at the same items, and by no condition.
+fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let is = |code| reasons(error).iter().any(|reason| reason.code() == Some(code));
+    is("TransactionConflict") && !is("ConditionalCheckFailed")
+}
+
+/// Why a transaction was cancelled, write by write; empty if something else went wrong.
+fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationReason] {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+        _ => &[],
     }
-    unavailable(error)
 }

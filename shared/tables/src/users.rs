@@ -6,7 +6,7 @@
 //! | Profile | `USER#{user}` | `PROFILE` | [`ProfileCard`], `bio`, `website` | users; the card by all that show people |
 //! | Name | `USERNAME#{username}` | `USERNAME` | `user_id` | users, posts |
 //! | E-mail | `EMAIL#{email}` | `EMAIL` | `user_id` | users |
-//! | Session | `USER#{user}` | `SESSION#{session}` | `generation`, `rotated_at`, ...; never speaks; no item: not alive | users; its being there by all that verify tokens |
+//! | Session | `USER#{user}` | `SESSION#{session}` | [`Session`]; never speaks; no item: not alive | users; whether it is alive by all that verify tokens |
 //! | Follow | `USER#{follower}` | `FOLLOWING#{followee}` | `since`; speaks `follow.changed` | users, feed-fanout |
 //! | Follower | `USER#{followee}` | `FOLLOWER#{follower}` | `since` | users, feed-fanout |
 //! | Fence | `USER#{viewer}` | `FENCE#{author}` | `since`, `expires_at`; speaks `follow.changed` | feed |
@@ -18,8 +18,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tintype_core::{SessionId, UserId, name::Username, profile::ProfileCard};
+use serde::{Deserialize, Serialize};
+use tintype_core::{SessionId, Time, UserId, name::Username, profile::ProfileCard};
 
 use crate::{Error, Key, Page, Table, table::Query};
 
@@ -82,6 +82,28 @@ pub fn counts(user: UserId) -> String {
     format!("COUNTS#{user}")
 }
 
+/// The shard of `followee`'s counter that counts `follower`: the same for the follow and the unfollow.
+pub fn follower_count(followee: UserId, follower: UserId) -> Key {
+    Key::new(counts(followee), format!("{COUNT_OF_FOLLOWERS}{}", shard(follower)))
+}
+
+/// The shard of `follower`'s counter that counts `followee`.
+pub fn following_count(follower: UserId, followee: UserId) -> Key {
+    Key::new(counts(follower), format!("{COUNT_OF_FOLLOWING}{}", shard(followee)))
+}
+
+const COUNT_OF_FOLLOWERS: &str = "FOLLOWERS#";
+const COUNT_OF_FOLLOWING: &str = "FOLLOWING#";
+
+/// Shards of a counter: one item takes a thousand writes a second and no more.
+const COUNT_SHARDS: u32 = 8;
+
+/// The last digit of a `UUIDv7` is random.
+fn shard(user: UserId) -> u32 {
+    let last_digit = user.to_string().chars().next_back().and_then(|digit| digit.to_digit(16));
+    last_digit.unwrap_or(0) % COUNT_SHARDS
+}
+
 /// The public keys.
 pub fn jwks() -> Key {
     Key::new("KEYS", "JWKS")
@@ -109,14 +131,19 @@ pub async fn card(users: &Table, user: UserId) -> Result<Option<ProfileCard>, Er
 pub async fn cards(users: &Table, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
     let unique: HashSet<UserId> = ids.into_iter().collect();
     let keys: Vec<Key> = unique.into_iter().map(profile).collect();
-    let cards: Vec<ProfileCard> = users.batch_get(&keys).await?;
+    let cards: Vec<ProfileCard> = users.batch_get(&keys, false).await?;
     Ok(cards.into_iter().map(|card| (card.id, card)).collect())
 }
 
-/// Whether `follower` follows `followee`, as of now.
-pub async fn follows(users: &Table, follower: UserId, followee: UserId) -> Result<bool, Error> {
-    let edge: Option<Edge> = users.get(&following(follower, followee), true).await?;
-    Ok(edge.is_some())
+/// Since when `follower` follows `followee`, as of now.
+pub async fn followed_since(users: &Table, follower: UserId, followee: UserId) -> Result<Option<Time>, Error> {
+    let follow: Option<Follow> = users.get(&following(follower, followee), true).await?;
+    Ok(follow.map(|follow| follow.since))
+}
+
+#[derive(Deserialize)]
+struct Follow {
+    since: Time,
 }
 
 /// A page of those who follow `followee`, as of now: whoever followed before this began is in it.
@@ -152,7 +179,73 @@ pub async fn edges(users: &Table, query: Query<'_>) -> Result<Page<UserId>, Erro
     Ok(Page { items: page.items.iter().filter_map(other_end).collect(), next: page.next })
 }
 
-/// A session's attributes, if it is alive. Consistent: a revocation is seen by the next read.
-pub async fn live_session<T: DeserializeOwned>(users: &Table, user: UserId, id: SessionId) -> Result<Option<T>, Error> {
-    users.get(&session(user, id), true).await
+/// A log-in on one device, and how far the rotation of its refresh tokens has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Of the newest refresh token that was given out, from 0.
+    pub generation: u32,
+    /// When that one was made.
+    pub rotated_at: Time,
+    /// When the person logged in.
+    pub created_at: Time,
+    /// What the device called itself then.
+    pub user_agent: Option<String>,
+    /// Seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl Session {
+    /// Whether its time is not over: DynamoDB deletes items late.
+    pub fn is_alive(&self, now: Time) -> bool {
+        self.expires_at > now.as_seconds()
+    }
+}
+
+/// A session, if it is alive. Consistent: a revocation is seen by the next read.
+pub async fn live_session(users: &Table, user: UserId, id: SessionId, now: Time) -> Result<Option<Session>, Error> {
+    let session: Option<Session> = users.get(&session(user, id), true).await?;
+    Ok(session.filter(|session| session.is_alive(now)))
+}
+
+/// How many follow a person, and how many they follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FollowCounts {
+    /// Who follow them.
+    pub followers: i64,
+    /// Whom they follow.
+    pub following: i64,
+}
+
+/// A person's counts, eventually consistent: the sums of the counters' shards.
+pub async fn follow_counts(users: &Table, user: UserId) -> Result<FollowCounts, Error> {
+    #[derive(Deserialize)]
+    struct Shard {
+        sk: String,
+        count: i64,
+    }
+    let limit = 2 * COUNT_SHARDS as usize;
+    let query = Query { pk: counts(user), prefix: "FOLLOW", after: None, descending: false, consistent: false, limit };
+    let shards: Page<Shard> = users.query(query).await?;
+    Ok(shards.items.iter().fold(FollowCounts::default(), |mut counts, shard| {
+        if shard.sk.starts_with(COUNT_OF_FOLLOWERS) {
+            counts.followers += shard.count;
+        } else {
+            counts.following += shard.count;
+        }
+        counts
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_shards_take_part() {
+        let followee = UserId::new();
+        let shards: HashSet<String> = (0..500).map(|_| follower_count(followee, UserId::new()).sk).collect();
+        assert_eq!(shards.len(), COUNT_SHARDS as usize);
+    }
 }

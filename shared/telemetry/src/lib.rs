@@ -72,6 +72,15 @@ pub fn add(name: &str, amount: f64) {
     });
 }
 
+/// Adds to a whole number on the current line.
+pub fn count(name: &str, amount: usize) {
+    let _ = LINE.try_with(|line| {
+        let fields = &mut line.borrow_mut().fields;
+        let sum = fields.get(name).and_then(Value::as_u64).unwrap_or(0) + amount as u64;
+        fields.insert(name.to_owned(), sum.into());
+    });
+}
+
 /// Says what the work turned out to be, where it is only known once it has begun.
 pub fn operation(name: &str) {
     let _ = LINE.try_with(|line| name.clone_into(&mut line.borrow_mut().work.operation));

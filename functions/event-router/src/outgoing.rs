@@ -1,0 +1,118 @@
+//! Which event goes to which queue, and sending them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aws_sdk_sqs::{
+    Client,
+    types::{MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry},
+};
+use tintype_tables::config::{Missing, aws, variable};
+use tintype_telemetry as telemetry;
+
+/// The most that SQS takes at once.
+const BATCH: usize = 10;
+
+/// Where an event goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Destination {
+    /// Timelines.
+    FeedFanout,
+    /// Nobody needs it (yet).
+    Nobody,
+    /// It can't be routed; somebody has to look at it.
+    DeadLetters {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An event on its way.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) sequence_number: String,
+    pub(crate) body: String,
+    pub(crate) trace_id: String,
+    pub(crate) destination: Destination,
+}
+
+impl Outgoing {
+    /// An event of type `kind`.
+    pub(crate) fn new(sequence_number: String, body: String, kind: &str, trace_id: String) -> Self {
+        let destination = match kind {
+            "post.published" | "follow.changed" => Destination::FeedFanout,
+            // A deleted post leaves timelines when they are read: its card is gone.
+            "post.deleted" => Destination::Nobody,
+            unknown => Destination::DeadLetters { reason: format!("no queue is for events of type {unknown}") },
+        };
+        Self { sequence_number, body, trace_id, destination }
+    }
+
+    /// An event that nobody can read.
+    pub(crate) fn dead(sequence_number: String, body: String, reason: String) -> Self {
+        Self { sequence_number, body, trace_id: String::new(), destination: Destination::DeadLetters { reason } }
+    }
+}
+
+/// The queues that the router may send to.
+pub(crate) struct Queues {
+    client: Client,
+    feed_fanout: String,
+    dead_letters: String,
+}
+
+impl Queues {
+    pub(crate) async fn from_env() -> Result<Self, Missing> {
+        Ok(Self {
+            client: Client::new(&aws().await),
+            feed_fanout: variable("FEED_FANOUT_QUEUE_URL")?,
+            dead_letters: variable("EVENT_ROUTER_DLQ_URL")?,
+        })
+    }
+
+    /// Sends all; answers the sequence numbers of those that were not taken.
+    pub(crate) async fn send(&self, outgoing: Vec<Outgoing>) -> HashSet<String> {
+        let mut by_queue: BTreeMap<&str, Vec<Outgoing>> = BTreeMap::new();
+        for event in outgoing {
+            match event.destination {
+                Destination::FeedFanout => by_queue.entry(&self.feed_fanout).or_default().push(event),
+                Destination::DeadLetters { .. } => by_queue.entry(&self.dead_letters).or_default().push(event),
+                Destination::Nobody => {}
+            }
+        }
+        let mut unsent = HashSet::new();
+        for (queue, events) in by_queue {
+            for batch in events.chunks(BATCH) {
+                unsent.extend(self.send_batch(queue, batch).await);
+            }
+        }
+        unsent
+    }
+
+    async fn send_batch(&self, queue: &str, batch: &[Outgoing]) -> Vec<String> {
+        let entries = batch.iter().enumerate().map(|(index, event)| entry(index, event)).collect();
+        let sequence_numbers = || batch.iter().map(|event| event.sequence_number.clone());
+        match self.client.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
+            Ok(answer) => {
+                let refused: HashSet<String> = answer.failed.iter().map(|failed| failed.id.clone()).collect();
+                sequence_numbers().enumerate().filter(|(index, _)| refused.contains(&index.to_string())).map(|(_, number)| number).collect()
+            }
+            Err(error) => {
+                telemetry::field("error", aws_sdk_sqs::error::DisplayErrorContext(error).to_string());
+                sequence_numbers().collect()
+            }
+        }
+    }
+}
+
+fn entry(index: usize, event: &Outgoing) -> SendMessageBatchRequestEntry {
+    let mut entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(&event.body);
+    if !event.trace_id.is_empty() {
+        let trace = MessageSystemAttributeValue::builder().data_type("String").string_value(&event.trace_id).build();
+        entry = entry.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace.expect("a type is set"));
+    }
+    if let Destination::DeadLetters { reason } = &event.destination {
+        let reason = MessageAttributeValue::builder().data_type("String").string_value(reason).build();
+        entry = entry.message_attributes("reason", reason.expect("a type is set"));
+    }
+    entry.build().expect("id and body are set")
+}

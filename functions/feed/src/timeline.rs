@@ -1,0 +1,70 @@
+//! From timeline entries to posts.
+//!
+//! Two round trips: entries and fences side by side, then posts and authors side by side. An entry without a post to show
+//! (deleted), or behind a fence (unfollowed), is left out, and the page is filled up with what comes after.
+
+use std::collections::HashSet;
+
+use tintype_core::{PostId, UserId, post_view::PostView};
+use tintype_tables::{
+    Error, Page,
+    feeds::{self, Entry},
+    posts,
+    table::Query,
+    users,
+};
+use tokio::try_join;
+
+use crate::Tables;
+
+/// Someone who has unfollowed hundreds at once gets a short page, not a slow one.
+const MOST_ROUNDS: usize = 5;
+
+/// Up to `limit` posts of `viewer`'s timeline from `after` on, and the key after which the next page starts.
+pub(crate) async fn read(
+    tables: &Tables,
+    viewer: UserId,
+    after: Option<String>,
+    limit: usize,
+) -> Result<(Vec<PostView>, Option<String>), Error> {
+    // The fences are read consistently: the answer to an unfollow promised that the next page hides the author.
+    let (mut page, fences) = try_join!(entries(tables, viewer, after, limit), users::fences_of(&tables.users, viewer))?;
+    let mut views = Vec::with_capacity(limit);
+    for round in 1.. {
+        let visible = page.items.iter().filter(|entry| !fences.contains(&entry.author_id));
+        views.extend(hydrate(tables, viewer, visible).await?);
+        if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {
+            break;
+        }
+        page = entries(tables, viewer, page.next, limit - views.len()).await?;
+    }
+    Ok((views, page.next))
+}
+
+async fn entries(tables: &Tables, viewer: UserId, after: Option<String>, limit: usize) -> Result<Page<Entry>, Error> {
+    let query = Query { pk: feeds::timeline(viewer), prefix: "", after, descending: true, consistent: false, limit };
+    tables.feeds.query(query).await
+}
+
+/// The posts of `entries` that are there to be seen, in their order.
+async fn hydrate(tables: &Tables, viewer: UserId, entries: impl Iterator<Item = &Entry>) -> Result<Vec<PostView>, Error> {
+    let mut order = Vec::new();
+    let (mut own, mut others, mut authors) = (Vec::new(), Vec::new(), HashSet::new());
+    for entry in entries {
+        let Some(post_id) = entry.post_id() else { continue };
+        order.push(post_id);
+        authors.insert(entry.author_id);
+        // Whoever has just deleted a post must not see it again: one's own are read consistently.
+        if entry.author_id == viewer { own.push(post_id) } else { others.push(post_id) }
+    }
+    let (own, others, authors) = try_join!(
+        posts::cards(&tables.posts, &own, true),
+        posts::cards(&tables.posts, &others, false),
+        users::cards(&tables.users, authors)
+    )?;
+    let view = |post_id: &PostId| {
+        let post = own.get(post_id).or_else(|| others.get(post_id))?;
+        Some(PostView::new(post, authors.get(&post.author_id)?))
+    };
+    Ok(order.iter().filter_map(view).collect())
+}

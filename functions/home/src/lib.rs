@@ -1,0 +1,88 @@
+//! Health, and the API's own description.
+
+use axum::{
+    Json, Router,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use lambda_http::Error;
+use serde::Serialize;
+use utoipa::{ToSchema, openapi::OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Merged from what every function's code says of itself; a test keeps it current.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+/// Runs the function until its environment ends.
+pub async fn run() -> Result<(), Error> {
+    tintype_edge::serve("home", router(), None).await
+}
+
+/// The function's routes.
+pub fn router() -> Router {
+    api().split_for_parts().0
+}
+
+/// What the function's routes say of themselves.
+pub fn openapi() -> OpenApi {
+    api().into_openapi()
+}
+
+fn api() -> OpenApiRouter {
+    OpenApiRouter::default().routes(routes!(health)).routes(routes!(document))
+}
+
+/// That the API answers.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// Always `ok`.
+    status: &'static str,
+    /// The version that is deployed.
+    version: &'static str,
+}
+
+/// Whether the API answers.
+#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "It does", body = Health)))]
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// This document (`OpenAPI` 3.1).
+#[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200, description = "The document", body = Object, content_type = "application/json")))]
+async fn document() -> Response {
+    let mut response = DOCUMENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+    };
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    async fn answer(event: &str) -> Value {
+        let path = format!("{}/../../events/home/{event}.json", env!("CARGO_MANIFEST_DIR"));
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let request = Request::get(event["path"].as_str().unwrap()).body(Body::empty()).unwrap();
+        let response = tintype_edge::service(router(), None).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_is_healthy_and_says_its_version() {
+        assert_eq!(answer("health").await, serde_json::json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+    }
+
+    #[tokio::test]
+    async fn the_document_is_openapi() {
+        assert_eq!(answer("openapi").await["openapi"], "3.1.0");
+    }
+}

@@ -1,0 +1,192 @@
+//! A post as it is answered: by `posts` one at a time and in lists, by `feed` in timelines.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    PostId, Time, media,
+    name::Username,
+    post::{Failure, Location, Photo, Post, Status, Variant},
+    profile::{Author, ProfileCard},
+};
+
+/// A post.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PostView {
+    /// Its id.
+    pub id: PostId,
+    /// Who made it.
+    pub author: Author,
+    /// Where it stands. Only its author sees a post that is not `published`.
+    pub status: Status,
+    /// Why it failed; only with status `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What the author wrote; may be empty.
+    pub caption: String,
+    /// Found in the caption: lower-case, without `#`.
+    pub hashtags: Vec<String>,
+    /// Usernames found in the caption, without `@`; whether such people exist is not said.
+    pub mentions: Vec<Username>,
+    /// Where it was taken, if the author says so.
+    #[schema(required)]
+    pub location: Option<Location>,
+    /// 1 to 10.
+    pub photos: Vec<PhotoView>,
+    /// Whether others may comment.
+    pub comments_enabled: bool,
+    /// When its upload tickets were made.
+    pub created_at: Time,
+    /// Its place in every timeline; `null` until it is published.
+    #[schema(required)]
+    pub published_at: Option<Time>,
+}
+
+/// A photo of a post. Until it has been processed, size and blurhash are `null` and it has no variants.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PhotoView {
+    /// Its place in the post, from 0.
+    pub index: usize,
+    /// For those who can't see it.
+    #[schema(required)]
+    pub alt_text: Option<String>,
+    /// Of the upright original, in pixels.
+    #[schema(required)]
+    pub width: Option<u32>,
+    /// Of the upright original, in pixels.
+    #[schema(required)]
+    pub height: Option<u32>,
+    /// What to show until a variant is loaded (<https://blurha.sh>).
+    #[schema(required)]
+    pub blurhash: Option<String>,
+    /// Smallest first.
+    pub variants: Vec<VariantView>,
+}
+
+/// One size of a photo.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct VariantView {
+    /// `thumb`, `w320`, `w640`, `w1080` or `w1440`.
+    #[schema(example = "w640")]
+    pub name: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Always `image/jpeg`.
+    pub content_type: &'static str,
+    /// Root-relative.
+    pub url: String,
+}
+
+impl PostView {
+    /// The view of `post`, whose author is the person of `card`.
+    pub fn new(post: &Post, card: &ProfileCard) -> Self {
+        Self {
+            id: post.id,
+            author: card.into(),
+            status: post.status,
+            failure: post.failure.clone(),
+            caption: post.caption.clone(),
+            hashtags: post.hashtags.clone(),
+            mentions: post.mentions.clone(),
+            location: post.location.clone(),
+            photos: post.photos.iter().enumerate().map(|(index, photo)| PhotoView::new(post.id, index, photo)).collect(),
+            comments_enabled: post.comments_enabled,
+            created_at: post.created_at,
+            published_at: post.published_at,
+        }
+    }
+}
+
+impl PhotoView {
+    fn new(post_id: PostId, index: usize, photo: &Photo) -> Self {
+        let rendition = photo.rendition.as_ref();
+        let variants = rendition.map_or(&[][..], |rendition| &rendition.variants);
+        let view = |variant: &Variant| VariantView {
+            name: variant.name.clone(),
+            width: variant.width,
+            height: variant.height,
+            bytes: variant.bytes,
+            content_type: "image/jpeg",
+            url: media::variant_url(post_id, &photo.media_id, &variant.name),
+        };
+        Self {
+            index,
+            alt_text: photo.alt_text.clone(),
+            width: rendition.map(|rendition| rendition.width),
+            height: rendition.map(|rendition| rendition.height),
+            blurhash: rendition.map(|rendition| rendition.blurhash.clone()),
+            variants: variants.iter().map(view).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        UserId,
+        post::{ContentType, Rendition},
+    };
+    use serde_json::json;
+
+    fn post() -> Post {
+        let photo = Photo { content_type: ContentType::Jpeg, bytes: 1, alt_text: None, media_id: "0f".repeat(16), rendition: None };
+        Post {
+            id: PostId::new(),
+            author_id: UserId::new(),
+            status: Status::AwaitingUpload,
+            failure: None,
+            caption: "Sun".to_owned(),
+            hashtags: vec![],
+            mentions: vec![],
+            location: None,
+            comments_enabled: true,
+            photos: vec![photo],
+            created_at: Time::from_millis(0).unwrap(),
+            published_at: None,
+        }
+    }
+
+    fn answer(post: &Post) -> serde_json::Value {
+        let card = ProfileCard { id: post.author_id, username: "ada".parse().unwrap(), display_name: "Ada".to_owned() };
+        serde_json::to_value(PostView::new(post, &card)).unwrap()
+    }
+
+    #[test]
+    fn a_post_that_waits_says_so_with_nulls() {
+        let post = post();
+        assert_eq!(
+            answer(&post),
+            json!({
+                "id": post.id, "author": {"id": post.author_id, "username": "ada", "display_name": "Ada"},
+                "status": "awaiting_upload", "caption": "Sun", "hashtags": [], "mentions": [], "location": null,
+                "photos": [{"index": 0, "alt_text": null, "width": null, "height": null, "blurhash": null, "variants": []}],
+                "comments_enabled": true, "created_at": "1970-01-01T00:00:00.000Z", "published_at": null,
+            })
+        );
+    }
+
+    #[test]
+    fn a_published_one_shows_where_its_variants_are() {
+        let mut post = post();
+        let variant = Variant { name: "w320".to_owned(), width: 320, height: 240, bytes: 9 };
+        let rendition = Rendition { width: 640, height: 480, blurhash: "L".to_owned(), variants: vec![variant] };
+        post.finish_photo(0, rendition, Time::from_millis(0).unwrap());
+        let answer = answer(&post);
+        assert_eq!(answer["status"], "published");
+        assert_eq!(
+            answer["photos"][0],
+            json!({
+                "index": 0, "alt_text": null, "width": 640, "height": 480, "blurhash": "L",
+                "variants": [{
+                    "name": "w320", "width": 320, "height": 240, "bytes": 9, "content_type": "image/jpeg",
+                    "url": format!("/media/{}/0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f/w320.jpg", post.id),
+                }],
+            })
+        );
+    }
+}
