@@ -1,0 +1,33 @@
+//! `AWS::CloudFront::Distribution`: of it this machine has the photographs under `/media/*`.
+
+use super::{Identity, Kind, Resource};
+use crate::{deployment::MediaOrigin, error::Error, fields::Fields, intrinsics::Scope};
+
+/// The path that the gateway serves beside the API.
+const MEDIA: &str = "/media/*";
+
+pub(super) fn read(resource: &Resource, scope: &Scope) -> Result<Option<MediaOrigin>, Error> {
+    resource.read(scope, |fields| Ok(fields.nested("DistributionConfig", media)?.flatten()))
+}
+
+fn media(fields: &mut Fields<'_>) -> Result<Option<MediaOrigin>, Error> {
+    let origins = fields.each("Origins", |origin| {
+        let id = origin.required("Id")?;
+        let domain_name = origin.required("DomainName")?;
+        Ok((id, domain_name, origin.text("OriginPath")?.unwrap_or_default()))
+    })?;
+    let targets = fields.each("CacheBehaviors", |behaviour| {
+        behaviour.fixed("PathPattern", MEDIA)?;
+        behaviour.required("TargetOriginId")
+    })?;
+    let Some(target) = targets.first() else { return Ok(None) };
+    let (_, domain_name, origin_path) =
+        origins.iter().find(|(id, ..)| id == target).ok_or_else(|| fields.place.error(format!("there is no origin {target}")))?;
+    let bucket =
+        bucket_of(domain_name, fields.scope).ok_or_else(|| fields.place.error(format!("{MEDIA} comes from no bucket of the template")))?;
+    Ok(Some(MediaOrigin { bucket: bucket.name.clone(), origin_path: origin_path.clone() }))
+}
+
+fn bucket_of<'s>(domain_name: &str, scope: &'s Scope) -> Option<&'s Identity> {
+    scope.resources.values().flatten().find(|identity| identity.kind == Kind::Bucket && identity.has("RegionalDomainName", domain_name))
+}

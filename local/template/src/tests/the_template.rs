@@ -1,0 +1,352 @@
+//! `template.yaml` at the root of the repository.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::json;
+
+use super::{ENDPOINT, machine};
+use crate::{
+    deployment::{Deployment, Function, Trigger},
+    intrinsics::{Call, call},
+    read,
+    yaml::{self, Node, Value},
+};
+
+const TEMPLATE: &str = include_str!("../../../../template.yaml");
+
+fn deployment() -> Deployment {
+    let parameters = BTreeMap::from([("AwsEndpointUrl".to_owned(), ENDPOINT.to_owned())]);
+    read(TEMPLATE, &parameters, &machine()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn function(deployment: &Deployment, binary: &str) -> Function {
+    deployment.functions.iter().find(|function| function.binary == binary).unwrap().clone()
+}
+
+fn get<'t>(node: &'t Node, key: &str) -> Option<&'t Node> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().find(|(known, _)| known == key).map(|(_, node)| node),
+        _ => None,
+    }
+}
+
+/// The resources of a type as they are written: logical id and node.
+fn written<'t>(template: &'t Node, resource_type: &str) -> Vec<(&'t str, &'t Node)> {
+    let resources = get(template, "Resources").unwrap().entries().unwrap();
+    let of_type = resources.iter().filter(|(_, node)| get(node, "Type").unwrap().name().unwrap() == resource_type);
+    of_type.map(|(logical_id, node)| (logical_id.as_str(), node)).collect()
+}
+
+/// Calls `visit` on `node` and all that is in it.
+fn walk<'t>(node: &'t Node, visit: &mut impl FnMut(&'t Node)) {
+    visit(node);
+    match &node.value {
+        Value::List(items) => items.iter().for_each(|item| walk(item, visit)),
+        Value::Map(entries) => entries.iter().for_each(|(_, value)| walk(value, visit)),
+        Value::Tagged(_, argument) => walk(argument, visit),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_function_is_there_with_its_environment() {
+    let deployment = deployment();
+    let users = ("USERS_TABLE", "tintype-UsersTable");
+    let posts = ("POSTS_TABLE", "tintype-PostsTable");
+    let feeds = ("FEEDS_TABLE", "tintype-FeedsTable");
+    let uploads = ("UPLOADS_BUCKET", "tintype-uploads-000000000000-us-east-1");
+    let media = ("MEDIA_BUCKET", "tintype-media-000000000000-us-east-1");
+    let secret = ("TOKEN_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:000000000000:secret:tintype-TokenSecret-000000");
+    let queue = ("FEED_FANOUT_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-FeedFanoutQueue");
+    let queue_dlq = ("FEED_FANOUT_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-FeedFanoutDlq");
+    let router_dlq = ("EVENT_ROUTER_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-EventRouterDlq");
+    let expected = [
+        ("authorizer", 5, vec![users]),
+        ("users", 10, vec![users, posts, secret]),
+        ("posts", 15, vec![users, posts, uploads]),
+        ("photo-processor", 60, vec![posts, uploads, media]),
+        ("janitor", 50, vec![posts, uploads, media]),
+        ("event-router", 30, vec![queue, router_dlq]),
+        ("feed-fanout", 60, vec![users, posts, feeds, queue_dlq]),
+        ("feed", 10, vec![users, posts, feeds]),
+        ("home", 10, vec![]),
+    ];
+    assert_eq!(deployment.functions.len(), expected.len());
+    for (binary, timeout, environment) in expected {
+        let function = function(&deployment, binary);
+        assert_eq!(function.name, format!("tintype-{binary}"));
+        assert_eq!(function.arn, format!("arn:aws:lambda:us-east-1:000000000000:function:tintype-{binary}"));
+        assert_eq!(function.timeout, Duration::from_secs(timeout), "{binary}");
+        let environment: BTreeMap<_, _> = environment.into_iter().chain([("AWS_ENDPOINT_URL", ENDPOINT)]).collect();
+        let given: BTreeMap<_, _> = function.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(given, environment, "{binary}");
+    }
+}
+
+#[test]
+fn functions_on_aws_are_told_no_endpoint() {
+    let deployment = read(TEMPLATE, &BTreeMap::new(), &machine()).unwrap();
+    assert!(deployment.functions.iter().all(|function| !function.environment.contains_key("AWS_ENDPOINT_URL")));
+}
+
+#[test]
+fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
+    let deployment = deployment();
+    let expected = [
+        ("users", "POST /accounts", false),
+        ("users", "POST /sessions", false),
+        ("users", "POST /sessions/refresh", false),
+        ("users", "GET /sessions", true),
+        ("users", "DELETE /sessions/{session_id}", true),
+        ("users", "GET /me", true),
+        ("users", "PATCH /me", true),
+        ("users", "GET /users/{username}", false),
+        ("users", "PUT /users/{username}/follow", true),
+        ("users", "DELETE /users/{username}/follow", true),
+        ("users", "GET /users/{username}/followers", false),
+        ("users", "GET /users/{username}/following", false),
+        ("users", "GET /.well-known/jwks.json", false),
+        ("posts", "POST /posts", true),
+        ("posts", "GET /posts/{post_id}", false),
+        ("posts", "DELETE /posts/{post_id}", true),
+        ("posts", "GET /me/posts", true),
+        ("posts", "GET /users/{username}/posts", false),
+        ("feed", "GET /feed", true),
+        ("home", "GET /health", false),
+        ("home", "GET /openapi.json", false),
+    ];
+    let expected: BTreeSet<_> =
+        expected.iter().map(|(function, route, authorized)| (format!("tintype-{function}"), (*route).to_owned(), *authorized)).collect();
+    let routes = deployment.api.routes.iter();
+    let routes: BTreeSet<_> =
+        routes.map(|route| (route.function.clone(), format!("{} {}", route.method, route.path), route.authorized)).collect();
+    assert_eq!(routes, expected);
+}
+
+#[test]
+fn the_api_is_as_the_gateway_needs_it() {
+    let api = deployment().api;
+    assert_eq!((api.id.as_str(), api.stage.as_str()), ("tintypeapi", "v1"));
+    let authorizer = api.authorizer.unwrap();
+    assert_eq!(authorizer.name, "SessionAuthorizer");
+    assert_eq!(authorizer.function, "tintype-authorizer");
+    assert_eq!(authorizer.identity_headers, ["Authorization"]);
+    assert_eq!(authorizer.ttl, Duration::from_secs(30));
+    assert!(api.throttle.is_some());
+}
+
+#[test]
+fn every_answer_of_the_gateway_is_a_problem_that_says_its_status() {
+    let responses = deployment().api.responses;
+    let expected = [
+        ("UNAUTHORIZED", 401, "unauthorized"),
+        ("ACCESS_DENIED", 403, "forbidden"),
+        ("MISSING_AUTHENTICATION_TOKEN", 404, "not-found"),
+        ("INVALID_SIGNATURE", 404, "not-found"),
+        ("REQUEST_TOO_LARGE", 413, "payload-too-large"),
+        ("THROTTLED", 429, "quota-exceeded"),
+        ("AUTHORIZER_FAILURE", 503, "unavailable"),
+        ("INTEGRATION_FAILURE", 503, "unavailable"),
+        ("INTEGRATION_TIMEOUT", 504, "timeout"),
+        ("DEFAULT_4XX", 400, "malformed-request"),
+        ("DEFAULT_5XX", 500, "internal"),
+    ];
+    assert_eq!(responses.len(), expected.len());
+    for (kind, status, code) in expected {
+        let response = &responses[kind];
+        assert_eq!(response.status, Some(status), "{kind}");
+        assert_eq!(response.headers["Content-Type"], "application/problem+json", "{kind}");
+        assert_eq!(response.headers.contains_key("WWW-Authenticate"), status == 401, "{kind}");
+        let body: serde_json::Value = serde_json::from_str(&response.templates["application/json"]).unwrap();
+        let mut fields: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["code", "detail", "request_id", "status", "title", "type"], "{kind}");
+        assert_eq!((&body["status"], &body["code"]), (&json!(status), &json!(code)), "{kind}");
+        assert_eq!(body["request_id"], "$context.requestId", "{kind}");
+    }
+}
+
+#[test]
+fn the_access_log_is_json() {
+    let template = yaml::parse(TEMPLATE).unwrap();
+    let api = written(&template, "AWS::Serverless::Api")[0].1;
+    let format = get(get(get(api, "Properties").unwrap(), "AccessLogSetting").unwrap(), "Format").unwrap().text().unwrap();
+    let format: serde_json::Value = serde_json::from_str(&format).unwrap();
+    assert_eq!(format["request_id"], "$context.requestId");
+}
+
+#[test]
+fn tables_are_made_as_the_template_says() {
+    let deployment = deployment();
+    let table = |name: &str| deployment.tables.iter().find(|table| table.name == name).unwrap();
+    let stream = json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"});
+    let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
+    for (name, stream) in [("tintype-UsersTable", Some(&stream)), ("tintype-PostsTable", Some(&stream)), ("tintype-FeedsTable", None)] {
+        let table = table(name);
+        assert_eq!(table.create["TableName"], name);
+        assert_eq!(table.create["BillingMode"], "PAY_PER_REQUEST");
+        assert_eq!(table.create["KeySchema"], key);
+        assert_eq!(table.create.get("StreamSpecification"), stream, "{name}");
+        assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
+    }
+    assert_eq!(
+        table("tintype-PostsTable").create["GlobalSecondaryIndexes"],
+        json!([{
+            "IndexName": "ByDeadline",
+            "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }])
+    );
+    assert_eq!(deployment.tables.len(), 3);
+}
+
+#[test]
+fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_letter_queue() {
+    let deployment = deployment();
+    let queue = |arn: &str| deployment.queues.iter().find(|queue| queue.arn == arn).unwrap();
+    let mut read = 0;
+    for function in &deployment.functions {
+        for trigger in &function.triggers {
+            let Trigger::Queue(trigger) = trigger else { continue };
+            let queue = queue(&trigger.queue_arn);
+            assert_eq!(queue.visibility_timeout, function.timeout * 6);
+            assert!(trigger.partial_failures);
+            let redrive = queue.redrive.as_ref().unwrap();
+            assert_eq!(redrive.max_receive_count, 5);
+            assert!(deployment.queues.iter().any(|dead| dead.arn == redrive.dead_letter_arn && dead.redrive.is_none()));
+            read += 1;
+        }
+    }
+    assert_eq!(read, 1);
+    assert!(deployment.queues.iter().all(|queue| queue.retention == Duration::from_hours(14 * 24)));
+    let names: Vec<_> = deployment.queues.iter().map(|queue| queue.name.as_str()).collect();
+    assert_eq!(names, ["tintype-FeedFanoutQueue", "tintype-FeedFanoutDlq", "tintype-PhotoProcessorDlq", "tintype-EventRouterDlq"]);
+}
+
+#[test]
+fn the_router_reads_both_streams_and_loses_nothing_silently() {
+    let deployment = deployment();
+    let router = function(&deployment, "event-router");
+    let tables: Vec<_> = router
+        .triggers
+        .iter()
+        .map(|trigger| {
+            let Trigger::Stream(stream) = trigger else { panic!("{trigger:?}") };
+            assert_eq!(stream.filters, [json!({"dynamodb": {"NewImage": {"event_id": {"S": [{"exists": true}]}}}})]);
+            assert_eq!(stream.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:000000000000:tintype-EventRouterDlq"));
+            assert_eq!(stream.batch_size, 100);
+            assert!(stream.bisect && stream.partial_failures && stream.max_retries.is_some());
+            (stream.id.as_str(), stream.table.as_str())
+        })
+        .collect();
+    assert_eq!(
+        tables,
+        [("EventRouterFunctionUsersStream", "tintype-UsersTable"), ("EventRouterFunctionPostsStream", "tintype-PostsTable")]
+    );
+}
+
+#[test]
+fn an_upload_wakes_the_photo_processor() {
+    let deployment = deployment();
+    let bucket = |part: &str| deployment.buckets.iter().find(|bucket| bucket.name.contains(part)).unwrap();
+    let [notification] = bucket("uploads").notifications.as_slice() else { panic!() };
+    assert_eq!(notification.function, "tintype-photo-processor");
+    assert_eq!(notification.events, ["s3:ObjectCreated:*"]);
+    assert_eq!((notification.prefix.as_str(), notification.suffix.as_str()), ("uploads/", ""));
+    assert!(bucket("media").notifications.is_empty());
+    let processor = function(&deployment, "photo-processor").asynchronous;
+    assert_eq!(processor.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:000000000000:tintype-PhotoProcessorDlq"));
+    assert_eq!(processor.max_retries, 2);
+}
+
+#[test]
+fn the_janitor_runs_every_minute_and_ends_before_the_next_run() {
+    let janitor = function(&deployment(), "janitor");
+    let [Trigger::Schedule(schedule)] = janitor.triggers.as_slice() else { panic!() };
+    assert_eq!(schedule.every, Duration::from_mins(1));
+    assert!(janitor.timeout < schedule.every);
+}
+
+#[test]
+fn media_come_from_the_public_part_of_their_bucket() {
+    let media = deployment().media.unwrap();
+    assert_eq!(media.bucket, "tintype-media-000000000000-us-east-1");
+    assert_eq!(media.origin_path, "/public");
+}
+
+#[test]
+fn the_secret_is_generated() {
+    let deployment = deployment();
+    let [secret] = deployment.secrets.as_slice() else { panic!() };
+    assert_eq!((secret.name.as_str(), secret.length), ("tintype-TokenSecret", 64));
+}
+
+#[test]
+fn every_function_has_a_log_group_of_its_own() {
+    let template = yaml::parse(TEMPLATE).unwrap();
+    let mut log_groups: BTreeSet<_> = written(&template, "AWS::Logs::LogGroup").into_iter().map(|(logical_id, _)| logical_id).collect();
+    for (logical_id, node) in written(&template, "AWS::Serverless::Function") {
+        let logging = get(get(node, "Properties").unwrap(), "LoggingConfig").unwrap();
+        let group = call(get(logging, "LogGroup").unwrap()).unwrap().unwrap().argument.name().unwrap();
+        assert!(log_groups.remove(group), "{logical_id}");
+    }
+    assert_eq!(log_groups.into_iter().collect::<Vec<_>>(), ["ApiLogGroup"]);
+}
+
+#[test]
+fn every_dead_letter_queue_has_an_alarm() {
+    let template = yaml::parse(TEMPLATE).unwrap();
+    let alarms = written(&template, "AWS::CloudWatch::Alarm");
+    let watched: BTreeSet<_> = alarms
+        .iter()
+        .map(|(_, node)| {
+            let dimension = &get(get(node, "Properties").unwrap(), "Dimensions").unwrap().items().unwrap()[0];
+            call(get(dimension, "Value").unwrap()).unwrap().unwrap().argument.name().unwrap()
+        })
+        .collect();
+    let queues = written(&template, "AWS::SQS::Queue");
+    let dead_letter_queues: BTreeSet<_> =
+        queues.iter().filter(|(name, _)| name.ends_with("Dlq")).map(|(name, _)| format!("{name}.QueueName")).collect();
+    assert_eq!(watched, dead_letter_queues.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn every_statement_of_a_policy_is_one_action_on_one_resource() {
+    let template = yaml::parse(TEMPLATE).unwrap();
+    let mut statements = 0;
+    walk(&template, &mut |node| {
+        let (Some(action), Some(_effect)) = (get(node, "Action"), get(node, "Effect")) else { return };
+        assert!(!action.name().unwrap().contains('*'), "{}", action.place.path);
+        // A role's trust policy is about itself.
+        if let Some(resource) = get(node, "Resource") {
+            let resource = call(resource).unwrap().unwrap().argument.name().unwrap();
+            // `*` alone is everything; behind a slash it is what lies in one folder of one bucket.
+            assert_eq!(resource.contains('*'), resource.ends_with("/uploads/*") || resource.ends_with("/public/*"), "{}", node.place.path);
+        }
+        statements += 1;
+    });
+    assert!(statements > 40, "{statements}");
+}
+
+/// The uploads bucket invokes a function, so a function that refers back to a bucket would be a circle.
+#[test]
+fn functions_name_buckets_and_refer_to_none() {
+    let template = yaml::parse(TEMPLATE).unwrap();
+    let buckets: Vec<_> = written(&template, "AWS::S3::Bucket").into_iter().map(|(logical_id, _)| logical_id).collect();
+    for (logical_id, node) in written(&template, "AWS::Serverless::Function") {
+        let properties = get(node, "Properties").unwrap();
+        for part in ["Environment", "Policies"].into_iter().filter_map(|part| get(properties, part)) {
+            walk(part, &mut |node| {
+                let Some(Call { argument, .. }) = call(node).unwrap() else { return };
+                walk(argument, &mut |node| {
+                    if let Value::Text(text) = &node.value {
+                        assert!(!buckets.iter().any(|bucket| text.contains(bucket)), "{logical_id} refers to a bucket: {text}");
+                    }
+                });
+            });
+        }
+    }
+}
