@@ -1,0 +1,150 @@
+//! DynamoDB: `dynoxide`, with the tables that the template declares.
+//!
+//! Its router is not public, so it serves on a loopback port of its own and the endpoint passes
+//! requests on. The [`Database`] itself is shared with whoever reads streams in this process.
+
+use std::{collections::BTreeSet, io, path::Path, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    response::Response,
+};
+use dynoxide::{
+    Database, DynoxideError,
+    actions::{
+        describe_table::DescribeTableRequest,
+        describe_time_to_live::DescribeTimeToLiveRequest,
+        update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest},
+    },
+};
+use http::{Request, Uri, header::HOST};
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+use tintype_template::deployment;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::MissedTickBehavior};
+
+use crate::state::Error;
+
+/// What `X-Amz-Target` begins with.
+pub(crate) const TARGET_PREFIXES: [&str; 2] = ["DynamoDB_", "DynamoDBStreams_"];
+
+/// How often expired items are swept. AWS takes up to days; nothing may rely on it.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Opens the database file and makes the tables that are missing. A table that exists but is not what
+/// the template declares is an error: its items could not be found again.
+pub fn open(path: &Path, tables: &[deployment::Table]) -> Result<Database, Error> {
+    let file = path.to_str().ok_or_else(|| Error::Mismatch(format!("the path {} is not UTF-8", path.display())))?;
+    let database = Database::new(file).map_err(|error| Error::Unreadable(format!("{file}: {error}")))?;
+    for table in tables {
+        let refused = |error: &dyn std::fmt::Display| Error::Mismatch(format!("the table {}: {error}", table.name));
+        match database.describe_table(DescribeTableRequest { table_name: table.name.clone() }) {
+            Ok(existing) => {
+                let existing = serde_json::to_value(existing.table).map_err(|error| refused(&error))?;
+                check_unchanged(&table.create, &existing).map_err(|error| refused(&error))?;
+            }
+            Err(DynoxideError::ResourceNotFoundException(_)) => {
+                let request = serde_json::from_value(table.create.clone()).map_err(|error| refused(&error))?;
+                database.create_table(request).map_err(|error| refused(&error))?;
+            }
+            Err(error) => return Err(refused(&error)),
+        }
+        if let Some(attribute) = &table.ttl_attribute {
+            expire_by(&database, &table.name, attribute).map_err(|error| refused(&error))?;
+        }
+    }
+    Ok(database)
+}
+
+/// Compares what cannot change while items are kept: keys, indexes and the stream.
+fn check_unchanged(declared: &Value, existing: &Value) -> Result<(), String> {
+    let differs = |what: &str| Err(format!("it was made with another {what} than the template declares (start anew with --reset)"));
+    if declared["KeySchema"] != existing["KeySchema"] {
+        return differs("key schema");
+    }
+    if indexes(declared) != indexes(existing) {
+        return differs("set of indexes");
+    }
+    if declared["StreamSpecification"]["StreamViewType"] != existing["StreamSpecification"]["StreamViewType"] {
+        return differs("stream");
+    }
+    Ok(())
+}
+
+/// Names and keys of the global secondary indexes.
+fn indexes(table: &Value) -> BTreeSet<(String, String)> {
+    let indexes = table["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+    indexes.map(|index| (index["IndexName"].to_string(), index["KeySchema"].to_string())).collect()
+}
+
+fn expire_by(database: &Database, table: &str, attribute: &str) -> dynoxide::Result<()> {
+    let set = database.describe_time_to_live(DescribeTimeToLiveRequest { table_name: table.to_owned() })?;
+    if set.time_to_live_description.attribute_name.as_deref() == Some(attribute) {
+        return Ok(());
+    }
+    database.update_time_to_live(UpdateTimeToLiveRequest {
+        table_name: table.to_owned(),
+        time_to_live_specification: TimeToLiveSpecification { attribute_name: attribute.to_owned(), enabled: true },
+    })?;
+    Ok(())
+}
+
+/// Deletes expired items every now and then, for as long as it is polled.
+pub(crate) async fn sweep(database: Database) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let database = database.clone();
+        // A sweep that fails leaves its items to the next one.
+        let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+    }
+}
+
+/// The database's own HTTP server, and a client to it.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    authority: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Ends the database's server.
+pub(crate) struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), String>>,
+}
+
+impl Server {
+    pub(crate) async fn stop(self) {
+        // Gone already, if nobody listens.
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+impl Proxy {
+    pub(crate) async fn start(database: Database) -> io::Result<(Self, Server)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let authority = listener.local_addr()?.to_string();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+            // Either told to, or nobody is left to tell.
+            let _ = stopped.await;
+        }));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Ok((Self { authority, client }, Server { stop, task }))
+    }
+
+    /// Passes a request on, with its headers: the server looks at its signature's shape.
+    pub(crate) async fn answer(&self, head: http::request::Parts, body: Bytes) -> Result<Response, Box<dyn std::error::Error>> {
+        let path_and_query = head.uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str());
+        let mut request = Request::from_parts(head.clone(), Full::new(body));
+        *request.uri_mut() = Uri::builder().scheme("http").authority(&*self.authority).path_and_query(path_and_query).build()?;
+        request.headers_mut().remove(HOST);
+        Ok(self.client.request(request).await?.map(Body::new))
+    }
+}

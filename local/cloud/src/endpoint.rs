@@ -1,0 +1,139 @@
+//! One listener for all AWS services of this machine: a request is told by its `X-Amz-Target`, else by
+//! its path, and whatever is left is S3.
+
+use std::{io, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, HOST},
+};
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch};
+use tower::ServiceExt as _;
+
+use crate::{
+    dynamodb::{self, Proxy},
+    s3::Buckets,
+    secrets::{self, Secrets},
+    sqs::{self, Queues},
+};
+
+/// What answers behind the endpoint.
+#[derive(Clone)]
+pub struct Services {
+    /// DynamoDB
+    pub database: dynoxide::Database,
+    /// S3
+    pub buckets: Buckets,
+    /// SQS
+    pub queues: Queues,
+    /// Secrets Manager
+    pub secrets: Secrets,
+    /// Lambda: `/2015-03-31/...`
+    pub lambda: Router,
+}
+
+/// Where Lambda's API begins.
+const LAMBDA_PATH: &str = "/2015-03-31/";
+const HEALTH_PATH: &str = "/_tintype/health";
+
+/// DynamoDB's limit, the largest of the services that speak JSON.
+const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long running requests may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+struct Endpoint {
+    services: Services,
+    database: Proxy,
+    stop: watch::Receiver<bool>,
+}
+
+/// Serves until `stop` turns true, then lets running requests end.
+pub async fn serve(listener: TcpListener, services: Services, stop: watch::Receiver<bool>) -> io::Result<()> {
+    let (database, database_server) = Proxy::start(services.database.clone()).await?;
+    let sweeper = tokio::spawn(dynamodb::sweep(services.database.clone()));
+    let endpoint = Endpoint { services, database, stop: stop.clone() };
+    let router = Router::new().fallback(dispatch).with_state(endpoint);
+
+    let server = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
+    tokio::select! {
+        served = server.into_future() => served?,
+        // A client that holds its connection open must not hold up the end.
+        () = async { stopped(stop).await; tokio::time::sleep(GRACE).await } => {}
+    }
+    sweeper.abort();
+    database_server.stop().await;
+    Ok(())
+}
+
+/// Completes when `stop` turns true, or when nobody is left to turn it.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn dispatch(State(endpoint): State<Endpoint>, request: Request) -> Response {
+    let target = request.headers().get("x-amz-target").map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
+    match target {
+        Some(target) => endpoint.json_service(&target, request).await,
+        None if request.uri().path().starts_with(LAMBDA_PATH) => match endpoint.services.lambda.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        None if request.uri().path() == HEALTH_PATH => health(),
+        None => endpoint.services.buckets.answer(request).await,
+    }
+}
+
+impl Endpoint {
+    /// The services of the AWS JSON protocols, whatever the path: some SDKs post to the queue's URL.
+    async fn json_service(self, target: &str, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, MAX_JSON_BYTES).await else {
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "The request's body cannot be read, or is too large.");
+        };
+        if let Some(action) = target.strip_prefix(sqs::TARGET_PREFIX) {
+            let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                answer = self.services.queues.answer(action, host, &body) => answer.map(Body::from),
+                // Else a long poll would hold up the end.
+                _ = stop.wait_for(|stop| *stop) => refuse(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The endpoint is stopping."),
+            }
+        } else if let Some(action) = target.strip_prefix(secrets::TARGET_PREFIX) {
+            self.services.secrets.answer(action, &body).map(Body::from)
+        } else if dynamodb::TARGET_PREFIXES.iter().any(|prefix| target.starts_with(prefix)) {
+            self.database(head, body).await
+        } else {
+            refuse(StatusCode::BAD_REQUEST, "UnknownOperationException", &format!("{target} is not emulated on this machine."))
+        }
+    }
+
+    async fn database(&self, head: http::request::Parts, body: Bytes) -> Response {
+        match self.database.answer(head, body).await {
+            Ok(response) => response,
+            Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "The database does not answer."),
+        }
+    }
+}
+
+fn refuse(status: StatusCode, error: &str, message: &str) -> Response {
+    let body = json!({"__type": format!("com.amazon.coral.service#{error}"), "message": message}).to_string();
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
+}
+
+/// In the manner of LocalStack, so that its users' scripts find what they wait for.
+fn health() -> Response {
+    let services = ["dynamodb", "dynamodbstreams", "lambda", "s3", "secretsmanager", "sqs"].map(|name| (name.to_owned(), json!("running")));
+    let body = json!({"services": serde_json::Map::from_iter(services), "version": env!("CARGO_PKG_VERSION")});
+    axum::Json(body).into_response()
+}

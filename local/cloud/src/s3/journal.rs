@@ -1,0 +1,139 @@
+//! Notifications of new objects, journalled in the transaction that makes the object visible: an object
+//! without its notification, or the other way round, cannot be, wherever the process dies.
+//!
+//! A journalled notification is delivered at once, and goes from the journal when the function's queue
+//! of invocations has it. A crash in between delivers it at the next start; delivery is at least once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rusqlite::{Connection, Transaction, params};
+use serde_json::{Value, json};
+use tintype_template::deployment::Notification;
+use uuid::Uuid;
+
+use super::{Deliver, index::Entry};
+use crate::state::{self, Control};
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS s3_notifications (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        function TEXT NOT NULL,
+        event TEXT NOT NULL
+    );";
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Happening {
+    Put,
+    Copy,
+    CompleteMultipartUpload,
+}
+
+impl Happening {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Put => "ObjectCreated:Put",
+            Self::Copy => "ObjectCreated:Copy",
+            Self::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
+        }
+    }
+}
+
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA)
+}
+
+/// Journals what the bucket's notifications say must be told, in the transaction that puts `entry`.
+pub(super) fn record(
+    tx: &Transaction<'_>,
+    notifications: &[Notification],
+    happening: Happening,
+    bucket: &str,
+    entry: &Entry,
+    region: &str,
+) -> rusqlite::Result<()> {
+    for notification in notifications.iter().filter(|notification| matches(notification, happening, &entry.key)) {
+        let event = event(happening, bucket, entry, region);
+        tx.prepare_cached("INSERT INTO s3_notifications (function, event) VALUES (?1, ?2)")?
+            .execute(params![notification.function, event.to_string()])?;
+    }
+    Ok(())
+}
+
+fn matches(notification: &Notification, happening: Happening, key: &str) -> bool {
+    let wanted = notification
+        .events
+        .iter()
+        .filter_map(|event| event.strip_prefix("s3:"))
+        .any(|event| event == happening.name() || event.strip_suffix('*').is_some_and(|prefix| happening.name().starts_with(prefix)));
+    wanted && key.starts_with(&notification.prefix) && key.ends_with(&notification.suffix)
+}
+
+/// The event as S3 writes it, version 2.1.
+fn event(happening: Happening, bucket: &str, entry: &Entry, region: &str) -> Value {
+    let time = Timestamp::from_millisecond(entry.modified).unwrap_or_default();
+    json!({"Records": [{
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": region,
+        "eventTime": format!("{time:.3}"),
+        "eventName": happening.name(),
+        "userIdentity": {"principalId": "AWS:000000000000"},
+        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+        "responseElements": {"x-amz-request-id": Uuid::new_v4().simple().to_string(), "x-amz-id-2": Uuid::new_v4().simple().to_string()},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "template",
+            "bucket": {
+                "name": bucket,
+                "ownerIdentity": {"principalId": "000000000000"},
+                "arn": format!("arn:aws:s3:::{bucket}"),
+            },
+            "object": {
+                "key": encode_key(&entry.key),
+                "size": entry.content.size,
+                "eTag": entry.content.etag,
+                "sequencer": format!("{:018X}", entry.modified),
+            },
+        },
+    }]})
+}
+
+/// Keys in events are form-encoded: a space is a plus.
+fn encode_key(key: &str) -> String {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
+    utf8_percent_encode(key, ENCODED).to_string().replace("%20", "+")
+}
+
+/// Delivers what is journalled.
+#[derive(Clone)]
+pub(super) struct Journal {
+    control: Control,
+    deliver: Deliver,
+    /// One delivers at a time, so that no notification is delivered twice without need.
+    delivering: Arc<Mutex<()>>,
+}
+
+impl Journal {
+    pub(super) fn new(control: Control, deliver: Deliver) -> Self {
+        Self { control, deliver, delivering: Arc::default() }
+    }
+
+    /// Delivers all that is journalled, in order.
+    pub(super) fn deliver(&self) -> Result<(), state::Error> {
+        let _alone = self.delivering.lock().unwrap_or_else(PoisonError::into_inner);
+        let pending: Vec<(i64, String, String)> = self.control.with(|connection| {
+            connection
+                .prepare_cached("SELECT id, function, event FROM s3_notifications ORDER BY id")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
+        })?;
+        for (id, function, event) in pending {
+            (self.deliver)(&function, event.as_bytes())?;
+            self.control.with(|connection| connection.prepare_cached("DELETE FROM s3_notifications WHERE id = ?1")?.execute([id]))?;
+        }
+        Ok(())
+    }
+}

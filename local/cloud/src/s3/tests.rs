@@ -1,0 +1,108 @@
+//! The journal across the death of the process: simulated by what a crash leaves in the folder.
+
+use std::sync::{Arc, Mutex};
+
+use s3s::{S3, S3Request, dto::PutObjectInput};
+
+use super::*;
+
+type Delivered = Arc<Mutex<Vec<String>>>;
+
+fn uploads() -> Vec<deployment::Bucket> {
+    let notification = deployment::Notification {
+        function: "photo-processor".to_owned(),
+        events: vec!["s3:ObjectCreated:*".to_owned()],
+        prefix: String::new(),
+        suffix: ".jpg".to_owned(),
+    };
+    vec![deployment::Bucket { name: "uploads".to_owned(), notifications: vec![notification] }]
+}
+
+/// A delivery that notes the key, or refuses, as one that dies before it has noted anything.
+fn deliver(delivered: &Delivered, works: bool) -> Deliver {
+    let delivered = delivered.clone();
+    Arc::new(move |_, event| {
+        if !works {
+            return Err(state::Error::Unreadable("the process died".to_owned()));
+        }
+        let event: serde_json::Value = serde_json::from_slice(event).unwrap();
+        delivered.lock().unwrap().push(event["Records"][0]["s3"]["object"]["key"].as_str().unwrap().to_owned());
+        Ok(())
+    })
+}
+
+async fn open(folder: &Path, deliver: Deliver) -> Buckets {
+    let credentials = Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() };
+    let control = Control::open(&folder.join("control.db")).unwrap();
+    Buckets::open(&folder.join("s3"), &uploads(), control, &credentials, deliver).await.unwrap()
+}
+
+fn put(key: &str) -> S3Request<PutObjectInput> {
+    let body = s3s::Body::from("photo".to_owned());
+    let input = PutObjectInput::builder().bucket("uploads".to_owned()).key(key.to_owned()).body(Some(body.into())).build().unwrap();
+    S3Request {
+        input,
+        method: http::Method::PUT,
+        uri: http::Uri::default(),
+        headers: http::HeaderMap::new(),
+        extensions: http::Extensions::new(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_stored_and_delivered_delivers_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = Delivered::default();
+    let buckets = open(folder.path(), deliver(&delivered, false)).await;
+    assert!(buckets.store.put_object(put("a b.jpg")).await.is_err(), "no 200 without a delivery");
+    drop(buckets);
+
+    let buckets = open(folder.path(), deliver(&delivered, true)).await;
+    assert_eq!(*delivered.lock().unwrap(), ["a+b.jpg"]);
+    assert!(buckets.object("uploads", "a b.jpg").await.unwrap().is_some());
+    drop(buckets);
+
+    open(folder.path(), deliver(&delivered, true)).await;
+    assert_eq!(delivered.lock().unwrap().len(), 1, "it is not delivered again");
+}
+
+#[tokio::test]
+async fn a_crash_before_the_object_is_stored_leaves_neither_object_nor_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = Delivered::default();
+    drop(open(folder.path(), deliver(&delivered, true)).await);
+    // The body was being written, or was written but not yet named by the index.
+    std::fs::write(folder.path().join("s3/0197-half-written"), "pho").unwrap();
+
+    let buckets = open(folder.path(), deliver(&delivered, true)).await;
+    assert!(delivered.lock().unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(folder.path().join("s3")).unwrap().count(), 0);
+    assert_eq!(buckets.object("uploads", "a.jpg").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn replaced_objects_leave_no_files_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = Delivered::default();
+    let buckets = open(folder.path(), deliver(&delivered, true)).await;
+    for key in ["a.jpg", "a.jpg", "a.png"] {
+        buckets.store.put_object(put(key)).await.unwrap();
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("s3")).unwrap().count(), 2);
+    assert_eq!(*delivered.lock().unwrap(), ["a.jpg", "a.jpg"], "the suffix is looked at");
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_emulated_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut buckets = uploads();
+    buckets[0].notifications[0].events.push("s3:ObjectRemoved:Delete".to_owned());
+    let control = Control::open(&folder.path().join("control.db")).unwrap();
+    let credentials = Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() };
+    let refused = Buckets::open(&folder.path().join("s3"), &buckets, control, &credentials, deliver(&Delivered::default(), true)).await;
+    assert!(refused.err().unwrap().to_string().contains("s3:ObjectRemoved:Delete"));
+}

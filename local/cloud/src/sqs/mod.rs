@@ -1,0 +1,141 @@
+//! SQS: standard queues, durable on SQLite.
+//!
+//! The store's calls run on the caller's thread, async or not: each is one transaction over a few rows
+//! in the page cache, well under a millisecond, and handing it to another thread would cost as much.
+
+mod error;
+mod message;
+mod protocol;
+mod queue;
+mod store;
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tintype_template::deployment;
+use tokio::{sync::Notify, time::Instant};
+
+pub(crate) use self::protocol::TARGET_PREFIX;
+pub use self::{
+    error::Error,
+    message::{AttributeValue, Message, MessageAttribute, NewMessage, Sent},
+};
+use self::{
+    queue::{Settings, millis},
+    store::{Millis, Store},
+};
+use crate::state;
+
+/// The queues of this machine. A queue is named by its physical name.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    store: Store,
+    /// Wakes those who wait for messages of a queue.
+    arrivals: Arc<Mutex<HashMap<String, Arc<Notify>>>>,
+}
+
+impl Queues {
+    /// Opens the database at `path` and gives it the queues that the template declares; those made
+    /// through the API stay.
+    pub fn open(path: &Path, queues: &[deployment::Queue]) -> Result<Self, state::Error> {
+        if let Some((queue, arn)) = missing_dead_letter_queue(queues) {
+            return Err(state::Error::Mismatch(format!("the queue {queue} names a dead-letter queue that is not declared: {arn}")));
+        }
+        let store = Store::open(path)?;
+        for queue in queues {
+            store.save_queue(&queue.name, &Settings::declared(queue), now())?;
+        }
+        Ok(Self { store, arrivals: Arc::default() })
+    }
+
+    /// Sends a message.
+    pub fn send(&self, queue: &str, message: NewMessage) -> Result<Sent, Error> {
+        message.validate()?;
+        let sent = self.store.send(queue, &message, now())?;
+        self.arrivals(queue).notify_waiters();
+        Ok(sent)
+    }
+
+    /// Receives up to `max` messages, waiting up to `wait` for the first; they stay hidden for
+    /// `visibility`, or for the queue's own timeout.
+    pub async fn receive(&self, queue: &str, max: usize, wait: Duration, visibility: Option<Duration>) -> Result<Vec<Message>, Error> {
+        let deadline = Instant::now() + wait;
+        let arrivals = self.arrivals(queue);
+        loop {
+            // Listening starts before the look, so that a message sent between the two is not missed.
+            let mut arrival = std::pin::pin!(arrivals.notified());
+            arrival.as_mut().enable();
+
+            let received = self.store.receive(queue, max, visibility.map(millis), now())?;
+            if let Some(dead_letter_queue) = received.moved_to {
+                self.arrivals(&dead_letter_queue).notify_waiters();
+            }
+            if !received.messages.is_empty() || Instant::now() >= deadline {
+                return Ok(received.messages);
+            }
+            tokio::select! {
+                () = arrival => {}
+                () = tokio::time::sleep_until(self.next_visible(queue)?.map_or(deadline, |at| at.min(deadline))) => {}
+            }
+        }
+    }
+
+    /// Deletes the message that was received with this handle. A handle of an earlier receive of a
+    /// message that has been received again since deletes nothing, and is no error.
+    pub fn delete(&self, queue: &str, receipt_handle: &str) -> Result<(), Error> {
+        self.store.delete(queue, receipt_handle)
+    }
+
+    /// Hides the message that was received with this handle for `timeout` from now; zero shows it.
+    pub fn change_visibility(&self, queue: &str, receipt_handle: &str, timeout: Duration) -> Result<(), Error> {
+        self.store.change_visibility(queue, receipt_handle, millis(timeout), now())?;
+        // Whoever waits must reckon anew when the next message turns visible.
+        self.arrivals(queue).notify_waiters();
+        Ok(())
+    }
+
+    /// Shows again what was received and not deleted: for the consumer of a queue that starts anew
+    /// and has nothing in hand, whatever became of its predecessor.
+    pub fn show_received(&self, queue: &str) -> Result<(), Error> {
+        self.store.show_received(queue, now())?;
+        self.arrivals(queue).notify_waiters();
+        Ok(())
+    }
+
+    /// When a hidden message turns visible.
+    fn next_visible(&self, queue: &str) -> Result<Option<Instant>, Error> {
+        let now = now();
+        let next = self.store.next_visible(queue, now)?;
+        Ok(next.map(|at| Instant::now() + Duration::from_millis(at.abs_diff(now))))
+    }
+
+    fn arrivals(&self, queue: &str) -> Arc<Notify> {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        match arrivals.get(queue) {
+            Some(known) => known.clone(),
+            None => arrivals.entry(queue.to_owned()).or_default().clone(),
+        }
+    }
+}
+
+/// A queue whose messages would have nowhere to go, and the ARN that it names.
+fn missing_dead_letter_queue(queues: &[deployment::Queue]) -> Option<(&str, &str)> {
+    queues.iter().find_map(|queue| {
+        let dead_letter_arn = &queue.redrive.as_ref()?.dead_letter_arn;
+        let declared = queues.iter().any(|other| other.arn == *dead_letter_arn);
+        (!declared).then_some((&*queue.name, &**dead_letter_arn))
+    })
+}
+
+fn now() -> Millis {
+    millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}

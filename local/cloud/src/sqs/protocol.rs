@@ -1,0 +1,85 @@
+//! The AWS JSON 1.0 protocol of SQS: `POST` with `X-Amz-Target: AmazonSQS.ACTION`.
+
+mod messages;
+mod queues;
+
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Error, Queues};
+
+/// What `X-Amz-Target` begins with.
+pub(crate) const TARGET_PREFIX: &str = "AmazonSQS.";
+
+/// The account in queue URLs: `http://HOST/000000000000/NAME`.
+const ACCOUNT: &str = "000000000000";
+
+impl Queues {
+    /// Answers a request for `action`. `host` is the request's `Host`: queue URLs lead back to it.
+    pub(crate) async fn answer(&self, action: &str, host: &str, body: &[u8]) -> Response<String> {
+        match self.act(action, host, body).await {
+            Ok(answer) => respond(StatusCode::OK, &answer),
+            Err(error) => refuse(&error),
+        }
+    }
+
+    async fn act(&self, action: &str, host: &str, body: &[u8]) -> Result<Value, Error> {
+        match action {
+            "CreateQueue" => self.create_queue(host, parse(body)?),
+            "GetQueueUrl" => self.get_queue_url(host, &parse(body)?),
+            "ListQueues" => self.list_queues(host, &parse(body)?),
+            "ListDeadLetterSourceQueues" => self.list_dead_letter_source_queues(host, &parse(body)?),
+            "GetQueueAttributes" => self.get_queue_attributes(&parse(body)?),
+            "SetQueueAttributes" => self.set_queue_attributes(&parse(body)?),
+            "PurgeQueue" => self.purge_queue(&parse(body)?),
+            "StartMessageMoveTask" => self.start_message_move_task(&parse(body)?),
+            "SendMessage" => self.send_message(parse(body)?),
+            "SendMessageBatch" => self.send_message_batch(parse(body)?),
+            "ReceiveMessage" => self.receive_message(parse(body)?).await,
+            "DeleteMessage" => self.delete_message(&parse(body)?),
+            "DeleteMessageBatch" => self.delete_message_batch(parse(body)?),
+            "ChangeMessageVisibility" => self.change_message_visibility(&parse(body)?),
+            "ChangeMessageVisibilityBatch" => self.change_message_visibility_batch(parse(body)?),
+            unknown => Err(Error::UnknownOperation(unknown.to_owned())),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() && error.to_string().starts_with("missing field") {
+            Error::MissingParameter(format!("The request must contain the parameter: {error}."))
+        } else {
+            Error::Malformed(error.to_string())
+        }
+    })
+}
+
+fn respond(status: StatusCode, answer: &Value) -> Response<String> {
+    let mut response = Response::new(answer.to_string());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
+}
+
+fn refuse(error: &Error) -> Response<String> {
+    let (shape, query_code) = error.names();
+    let (status, fault) =
+        if error.is_senders() { (StatusCode::BAD_REQUEST, "Sender") } else { (StatusCode::INTERNAL_SERVER_ERROR, "Receiver") };
+    let mut response = respond(status, &json!({"__type": shape, "message": error.to_string()}));
+    // SDKs name the error by this header where it is present, as they did before the JSON protocol.
+    if let Ok(value) = HeaderValue::from_str(&format!("{query_code};{fault}")) {
+        response.headers_mut().insert("x-amzn-query-error", value);
+    }
+    response
+}
+
+/// The queue's name, which is the last part of its URL.
+fn queue_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+fn queue_url(host: &str, name: &str) -> String {
+    format!("http://{host}/{ACCOUNT}/{name}")
+}
