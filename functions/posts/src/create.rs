@@ -1,0 +1,158 @@
+//! `POST /posts`: what is asked, whether it is valid, and the post that waits for its photos.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::{Deserialize, Serialize};
+use tintype_core::{
+    PostId, Time, UserId,
+    post::{ContentType, Location, Photo, Post, Status},
+    text,
+};
+use tintype_edge::{Body, Checks, Problem, Viewer, responses};
+use tintype_tables::posts;
+use tintype_telemetry as telemetry;
+use utoipa::ToSchema;
+
+use crate::{
+    Stores,
+    ticket::{self, Ticket},
+};
+
+const MOST_CAPTION_CHARACTERS: usize = 2200;
+const MOST_ALT_TEXT_CHARACTERS: usize = 1000;
+const MOST_PLACE_CHARACTERS: usize = 100;
+const MOST_PHOTOS: usize = 10;
+const MOST_PHOTO_BYTES: u64 = 20_000_000;
+
+/// A post to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPost {
+    /// Up to 2200 characters; `#hashtags` and `@mentions` in it are found.
+    #[schema(max_length = 2200, example = "Low tide #sea")]
+    caption: Option<String>,
+    /// In the order in which they are shown.
+    #[schema(min_items = 1, max_items = 10)]
+    photos: Vec<NewPhoto>,
+    /// Where it was taken.
+    location: Option<Location>,
+    /// Whether others may comment; yes, unless said otherwise.
+    #[schema(default = true)]
+    comments_enabled: Option<bool>,
+}
+
+/// A photo to be uploaded.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPhoto {
+    /// What kind of file it is.
+    content_type: ContentType,
+    /// How large the file is: the upload must have exactly this size.
+    #[schema(minimum = 1, maximum = 20_000_000)]
+    bytes: u64,
+    /// For those who can't see it; up to 1000 characters.
+    #[schema(max_length = 1000)]
+    alt_text: Option<String>,
+}
+
+/// A post that waits for its photos.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CreatedPost {
+    /// Its id.
+    id: PostId,
+    /// Always `awaiting_upload`.
+    status: Status,
+    /// One ticket a photo.
+    photos: Vec<Ticket>,
+}
+
+/// Makes a post and answers upload tickets for its photos.
+///
+/// Send each ticket's request with the photo as its body: another size or type than announced is refused. The post is published by
+/// itself once the last photo has been processed; `GET /posts/{post_id}?wait=10` tells when.
+#[utoipa::path(
+    post,
+    path = "/posts",
+    tag = "posts",
+    security(("access_token" = [])),
+    request_body = NewPost,
+    responses(
+        (status = 202, description = "The post waits for its photos", body = CreatedPost, headers(("Location" = String, description = "The post"))),
+        responses::Authenticated,
+        responses::WithBody,
+    )
+)]
+pub(crate) async fn create_post(
+    State(stores): State<Stores>,
+    Viewer(viewer): Viewer,
+    Body(request): Body<NewPost>,
+) -> Result<impl IntoResponse, Problem> {
+    let post = request.into_post(viewer.user_id, Time::now())?;
+    telemetry::field("post.id", post.id.to_string());
+    telemetry::field("post.photos", post.photos.len());
+    let tickets = ticket::tickets(&stores.uploads, &post).await.map_err(Problem::unavailable)?;
+    let location = format!("/v1/posts/{}", post.id);
+    let answer = CreatedPost { id: post.id, status: post.status, photos: tickets };
+    posts::create(&stores.posts, post).await?;
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(answer)))
+}
+
+impl NewPost {
+    /// The post, or all that is wrong with it.
+    fn into_post(self, author_id: UserId, now: Time) -> Result<Post, Problem> {
+        let mut checks = Checks::default();
+        let caption = text::tidy(self.caption.as_deref().unwrap_or_default());
+        check_text(&mut checks, "/caption", &caption, MOST_CAPTION_CHARACTERS, true);
+        let count = self.photos.len();
+        checks.require((1..=MOST_PHOTOS).contains(&count), "/photos", format_args!("must be 1 to {MOST_PHOTOS} photos"));
+        let photos = self.photos.into_iter().enumerate().map(|(index, photo)| photo.into_photo(index, &mut checks)).collect();
+        let location = self.location.map(|location| check_location(location, &mut checks));
+        checks.finish()?;
+        Ok(Post {
+            id: PostId::new(),
+            author_id,
+            status: Status::AwaitingUpload,
+            failure: None,
+            hashtags: text::hashtags(&caption),
+            mentions: text::mentions(&caption),
+            caption,
+            location,
+            comments_enabled: self.comments_enabled.unwrap_or(true),
+            photos,
+            created_at: now,
+            published_at: None,
+        })
+    }
+}
+
+impl NewPhoto {
+    fn into_photo(self, index: usize, checks: &mut Checks) -> Photo {
+        let size_fits = (1..=MOST_PHOTO_BYTES).contains(&self.bytes);
+        checks.require(size_fits, format!("/photos/{index}/bytes"), format_args!("must be from 1 to {MOST_PHOTO_BYTES}"));
+        let alt_text = self.alt_text.map(|alt_text| text::tidy(&alt_text)).filter(|alt_text| !alt_text.is_empty());
+        if let Some(alt_text) = &alt_text {
+            check_text(checks, &format!("/photos/{index}/alt_text"), alt_text, MOST_ALT_TEXT_CHARACTERS, true);
+        }
+        Photo { content_type: self.content_type, bytes: self.bytes, alt_text, media_id: ticket::media_id(), rendition: None }
+    }
+}
+
+fn check_location(location: Location, checks: &mut Checks) -> Location {
+    let name = text::tidy(&location.name);
+    checks.require(!name.is_empty(), "/location/name", "must not be empty");
+    check_text(checks, "/location/name", &name, MOST_PLACE_CHARACTERS, false);
+    checks.require((-90.0..=90.0).contains(&location.lat), "/location/lat", "must be from -90 to 90");
+    checks.require((-180.0..=180.0).contains(&location.lng), "/location/lng", "must be from -180 to 180");
+    Location { name, ..location }
+}
+
+fn check_text(checks: &mut Checks, pointer: &str, text: &str, most_characters: usize, multiline: bool) {
+    let is_short = text.chars().count() <= most_characters;
+    checks.require(is_short, pointer, format_args!("must have {most_characters} characters at most"));
+    let is_clean = !text::has_forbidden_characters(text, multiline);
+    checks.require(is_clean, pointer, "must not have control characters, or ones that change the direction of writing");
+}

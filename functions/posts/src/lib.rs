@@ -1,0 +1,64 @@
+//! Posts: tickets for their photographs, posts to read, and their deletion.
+//!
+//! A post is made without its photographs: `POST /posts` answers a ticket for each, and whoever holds them uploads to the object
+//! store directly. What happens then is `photo-processor`'s; how it stands is read here, with `?wait=` until it changes.
+
+mod create;
+mod delete;
+mod lists;
+mod read;
+mod ticket;
+
+use axum::Router;
+use lambda_http::Error;
+use tintype_auth::Verifier;
+use tintype_buckets::Bucket;
+use tintype_tables::{Table, config};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What the function reads and writes.
+#[derive(Clone)]
+pub struct Stores {
+    /// Read for names and cards.
+    users: Table,
+    /// The posts.
+    posts: Table,
+    /// Where tickets lead.
+    uploads: Bucket,
+}
+
+/// Runs the function until its environment ends.
+pub async fn run() -> Result<(), Error> {
+    let aws = config::aws().await;
+    let tables = aws_sdk_dynamodb::Client::new(&aws);
+    let stores = Stores {
+        users: Table::from_env(&tables, "USERS_TABLE")?,
+        posts: Table::from_env(&tables, "POSTS_TABLE")?,
+        uploads: Bucket::from_env(&tintype_buckets::client(&aws), "UPLOADS_BUCKET")?,
+    };
+    stores.posts.warm().await;
+    let verifier = Verifier::new(stores.users.clone());
+    tintype_edge::serve("posts", router(stores), Some(verifier)).await
+}
+
+/// The function's routes.
+pub fn router(stores: Stores) -> Router {
+    api().split_for_parts().0.with_state(stores)
+}
+
+/// What the function's routes say of themselves.
+pub fn openapi() -> OpenApi {
+    api().into_openapi()
+}
+
+fn api() -> OpenApiRouter<Stores> {
+    OpenApiRouter::default()
+        .routes(routes!(create::create_post))
+        .routes(routes!(read::get_post, delete::delete_post))
+        .routes(routes!(lists::list_unpublished))
+        .routes(routes!(lists::list_published))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! An author's posts: the published ones for everybody, the others for the author.
+
+use std::collections::HashMap;
+
+use axum::{Json, extract::State, http::HeaderMap};
+use serde::Deserialize;
+use tintype_core::{PostId, name::Username, post::Post, post_view::PostView, profile::ProfileCard};
+use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, Viewer, responses};
+use tintype_tables::{posts, users};
+use tokio::try_join;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Stores;
+
+type PostList = (HeaderMap, Json<List<PostView>>);
+
+/// A person's published posts, newest first.
+#[utoipa::path(
+    get,
+    path = "/users/{username}/posts",
+    tag = "posts",
+    security((), ("access_token" = [])),
+    params(("username" = Username, Path, description = "The author"), PageRequest),
+    responses(
+        (status = 200, description = "A page of them", body = List<PostView>),
+        responses::Authenticated,
+        responses::Lookup,
+        responses::Query,
+    )
+)]
+pub(crate) async fn list_published(
+    State(stores): State<Stores>,
+    MaybeViewer(viewer): MaybeViewer,
+    PathId(username): PathId<Username>,
+    Parameters(page): Parameters<PageRequest>,
+) -> Result<PostList, Problem> {
+    let author_id = users::find(&stores.users, &username).await?.ok_or_else(Problem::not_found)?;
+    let paging = page.of(format!("published posts of {author_id}"))?;
+    let after = paging.after_within(posts::PUBLISHED)?;
+    let page = posts::published_by(&stores.posts, author_id, after, paging.limit).await?;
+    let ids: Vec<PostId> = page.items.iter().map(|listed| listed.post_id).collect();
+    // Authors see at once what they have just published; to others it may come a second later.
+    let is_author = viewer.is_some_and(|viewer| viewer.user_id == author_id);
+    let (cards, author) = try_join!(posts::cards(&stores.posts, &ids, is_author), users::card(&stores.users, author_id))?;
+    let author = author.ok_or_else(Problem::not_found)?;
+    Ok(paging.answer(&format!("/users/{username}/posts"), views(&ids, &cards, &author), page.next))
+}
+
+/// Which of one's own posts to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OwnPosts {
+    /// Which ones.
+    #[serde(rename = "status")]
+    _status: OwnStatus,
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What only the author sees.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OwnStatus {
+    /// Awaiting upload, processing, or failed.
+    Unpublished,
+}
+
+/// One's own posts that are not published (yet), or failed, newest first.
+///
+/// Failed ones are listed for 30 days.
+#[utoipa::path(
+    get,
+    path = "/me/posts",
+    tag = "posts",
+    security(("access_token" = [])),
+    params(OwnPosts),
+    responses(
+        (status = 200, description = "A page of them", body = List<PostView>),
+        responses::Authenticated,
+        responses::Query,
+    )
+)]
+pub(crate) async fn list_unpublished(
+    State(stores): State<Stores>,
+    Viewer(viewer): Viewer,
+    Parameters(OwnPosts { limit, cursor, .. }): Parameters<OwnPosts>,
+) -> Result<PostList, Problem> {
+    let author_id = viewer.user_id;
+    let paging = PageRequest::new(limit, cursor).of(format!("unpublished posts of {author_id}"))?;
+    let after = paging.after_within(posts::UNPUBLISHED)?;
+    let page = posts::unpublished_by(&stores.posts, author_id, after, paging.limit).await?;
+    let (drafts, author) = try_join!(posts::drafts(&stores.posts, &page.items), users::card(&stores.users, author_id))?;
+    let author = author.ok_or_else(Problem::not_found)?;
+    Ok(paging.answer("/me/posts?status=unpublished", views(&page.items, &drafts, &author), page.next))
+}
+
+/// The views of those `ids` that are among `posts`, in their order: what has gone since the page was read is left out.
+fn views(ids: &[PostId], posts: &HashMap<PostId, Post>, author: &ProfileCard) -> Vec<PostView> {
+    ids.iter().filter_map(|id| posts.get(id)).map(|post| PostView::new(post, author)).collect()
+}

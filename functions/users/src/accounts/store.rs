@@ -1,0 +1,73 @@
+//! Accounts, and whose a username or an e-mail address is.
+
+use serde::{Deserialize, Serialize};
+use tintype_core::{Time, UserId, name::Username};
+use tintype_tables::{
+    Error, Key, Table,
+    table::Item,
+    users::{self, Claim, Session},
+};
+
+use crate::{email::Email, profiles::store::Profile, writes};
+
+/// Who may log in.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) email: String,
+    pub(crate) password_hash: String,
+    pub(crate) created_at: Time,
+}
+
+/// What somebody else has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Username,
+    Email,
+    Both,
+}
+
+/// Writes all that a new person is, at once: of two who want the same name or address at the same time, one gets it.
+pub(crate) async fn create(users: &Table, account: &Account, profile: &Profile, session: &Session) -> Result<Result<(), Taken>, Error> {
+    let id = profile.card.id;
+    let claim = Claim { user_id: id };
+    let writes = vec![
+        writes::put_new(users, item(&users::name(&profile.card.username), &claim)?),
+        writes::put_new(users, item(&users::email(&account.email), &claim)?),
+        writes::put_new(users, item(&users::account(id), account)?),
+        writes::put(users, item(&users::profile(id), profile)?),
+        writes::put(users, item(&users::session(id, session.id), session)?),
+    ];
+    match users.transact(writes).await {
+        Ok(()) => Ok(Ok(())),
+        Err(Error::Condition(failed)) => match failed[..] {
+            [true, true, ..] => Ok(Err(Taken::Both)),
+            [true, ..] => Ok(Err(Taken::Username)),
+            [_, true, ..] => Ok(Err(Taken::Email)),
+            _ => Err(Error::Condition(failed)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// An item of `record` at `key`.
+pub(crate) fn item(key: &Key, record: &impl Serialize) -> Result<Item, Error> {
+    let mut item: Item = serde_dynamo::to_item(record)?;
+    item.extend(key.item());
+    Ok(item)
+}
+
+/// Whose username or e-mail address `login` is: a username has no `@`. What is neither is nobody's.
+pub(crate) async fn find_by_login(users: &Table, login: &str) -> Result<Option<UserId>, Error> {
+    if !login.contains('@') {
+        let Ok(username) = login.trim().parse::<Username>() else { return Ok(None) };
+        return users::find(users, &username).await;
+    }
+    let Ok(email) = login.parse::<Email>() else { return Ok(None) };
+    let claim: Option<Claim> = users.get(&users::email(email.as_str()), true).await?;
+    Ok(claim.map(|claim| claim.user_id))
+}
+
+/// A person's account.
+pub(crate) async fn read(users: &Table, user: UserId) -> Result<Option<Account>, Error> {
+    users.get(&users::account(user), true).await
+}

@@ -1,0 +1,71 @@
+//! E-mail addresses, as far as a program can judge them: whether one is somebody's, only a letter to it can tell.
+
+use std::str::FromStr;
+
+use thiserror::Error;
+use tintype_core::text;
+
+/// An address in lower case, composed (NFC): one person's ways to write it are one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Email(String);
+
+/// A text that is no address.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("must be an e-mail address of at most 254 bytes")]
+pub(crate) struct NotAnAddress;
+
+impl Email {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Email {
+    type Err = NotAnAddress;
+
+    fn from_str(written: &str) -> Result<Self, NotAnAddress> {
+        let address = text::tidy(&text::tidy(written).to_lowercase());
+        let (local, domain) = address.split_once('@').ok_or(NotAnAddress)?;
+        // RFC 5321 §4.5.3.1: 64 bytes before the @, and 254 in all that a letter can be sent to.
+        let fits = (1..=64).contains(&local.len()) && !domain.is_empty() && address.len() <= 254;
+        let strange = |c: char| c == '@' || c.is_whitespace();
+        if !fits || address.matches(strange).count() != 1 || text::has_forbidden_characters(&address, false) {
+            return Err(NotAnAddress);
+        }
+        Ok(Self(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_one_however_it_is_written() {
+        let address: Email = " Ada.Lovelace@Example.ORG ".parse().unwrap();
+        assert_eq!(address.as_str(), "ada.lovelace@example.org");
+        assert_eq!("JOSE\u{301}@example.org".parse::<Email>(), "jos\u{e9}@example.org".parse());
+    }
+
+    #[test]
+    fn what_no_letter_can_be_sent_to_is_refused() {
+        let long = format!("{}@{}.org", "a".repeat(64), "b".repeat(186));
+        assert_eq!(long.len(), 255);
+        let long_local = format!("{}@example.org", "a".repeat(65));
+        for text in [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "ada@b@c",
+            "ada lovelace@example.org",
+            "ada\u{0}@example.org",
+            "ada@exa\u{202e}mple.org",
+            &long,
+            &long_local,
+        ] {
+            assert_eq!(text.parse::<Email>(), Err(NotAnAddress), "{text}");
+        }
+        assert!(long[1..].parse::<Email>().is_ok());
+    }
+}

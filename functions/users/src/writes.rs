@@ -1,0 +1,54 @@
+//! The kinds of writes that the transactions of this function are made of.
+
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update, builders::PutBuilder};
+use tintype_tables::{
+    Key, Table,
+    table::{Item, number},
+};
+
+const ABSENT: &str = "attribute_not_exists(pk)";
+const PRESENT: &str = "attribute_exists(pk)";
+
+/// Writes an item, whatever was there.
+pub(crate) fn put(table: &Table, item: Item) -> TransactWriteItem {
+    put_item(building(table, item))
+}
+
+/// Writes an item where there must be none.
+pub(crate) fn put_new(table: &Table, item: Item) -> TransactWriteItem {
+    put_item(building(table, item).condition_expression(ABSENT))
+}
+
+/// Deletes an item, if there is one.
+pub(crate) fn delete(table: &Table, key: &Key) -> TransactWriteItem {
+    delete_if(table, key, None)
+}
+
+/// Deletes an item that must be there.
+pub(crate) fn delete_present(table: &Table, key: &Key) -> TransactWriteItem {
+    delete_if(table, key, Some(PRESENT.to_owned()))
+}
+
+/// Adds to a counter, which starts at zero.
+pub(crate) fn add(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
+    let update = Update::builder()
+        .table_name(&table.name)
+        .set_key(Some(key.item()))
+        .update_expression("ADD #count :amount")
+        .expression_attribute_names("#count", "count")
+        .expression_attribute_values(":amount", number(amount));
+    TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+}
+
+fn building(table: &Table, item: Item) -> PutBuilder {
+    Put::builder().table_name(&table.name).set_item(Some(item))
+}
+
+fn put_item(put: PutBuilder) -> TransactWriteItem {
+    TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+}
+
+fn delete_if(table: &Table, key: &Key, condition: Option<String>) -> TransactWriteItem {
+    let delete = Delete::builder().table_name(&table.name).set_key(Some(key.item())).set_condition_expression(condition);
+    TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+}

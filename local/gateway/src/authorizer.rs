@@ -1,0 +1,129 @@
+//! The Lambda authorizer of type REQUEST: who is calling, and may they?
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http::HeaderName;
+use serde_json::{Map, Value};
+use tintype_lambda::InvokeError;
+use tintype_template::deployment;
+
+use crate::{
+    cache::{Identity, VerdictCache},
+    call::Call,
+    event::Events,
+    integration::Invoke,
+    policy::{Decision, Policy},
+    refusal::Refusal,
+    routes::Matched,
+};
+
+/// The action that policies allow or deny.
+const ACTION: &str = "execute-api:Invoke";
+/// A function that fails with exactly this message says 401.
+const UNAUTHORIZED: &str = "Unauthorized";
+
+/// The template's authorizer and what it said before.
+pub(crate) struct Authorizer {
+    name: String,
+    function: String,
+    identity_headers: Vec<HeaderName>,
+    cache: VerdictCache,
+    invoke: Invoke,
+}
+
+/// What the authorizer's function said of a caller.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Verdict {
+    policy: Policy,
+    /// `requestContext.authorizer` of the request that goes on: `principalId` and the context.
+    context: Map<String, Value>,
+}
+
+impl Authorizer {
+    pub(crate) fn new(authorizer: deployment::Authorizer, invoke: Invoke) -> Self {
+        // The template reader keeps names that no header can have out of here.
+        let identity_headers = authorizer.identity_headers.iter().filter_map(|name| name.parse().ok()).collect();
+        Self { name: authorizer.name, function: authorizer.function, identity_headers, cache: VerdictCache::new(authorizer.ttl), invoke }
+    }
+
+    /// Lets a call through with the authorizer's context, or refuses it.
+    pub(crate) async fn authorize(&self, call: &Call, matched: &Matched<'_>, events: &Events) -> Result<Value, Refusal> {
+        let identity = self.identity(call).ok_or(Refusal::Unauthorized)?;
+        let asked = Instant::now();
+        let verdict = if let Some(verdict) = self.cache.get(&identity) {
+            verdict
+        } else {
+            let verdict = Arc::new(self.ask(call, matched, events).await?);
+            self.cache.put(identity, Arc::clone(&verdict));
+            verdict
+        };
+        // A verdict of another request is judged against this request's method: hence policies for the whole stage.
+        match verdict.policy.decide(ACTION, &events.method_arn(call)) {
+            Decision::Allow => {
+                let mut context = verdict.context.clone();
+                let latency = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+                context.insert("integrationLatency".to_owned(), latency.into());
+                Ok(context.into())
+            }
+            Decision::ImplicitDeny => Err(Refusal::AccessDenied { explicit: false }),
+            Decision::ExplicitDeny => Err(Refusal::AccessDenied { explicit: true }),
+        }
+    }
+
+    /// The identity sources' values; `None` if one is missing or empty.
+    fn identity(&self, call: &Call) -> Option<Identity> {
+        let values = |name| call.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+        let identity: Identity = self.identity_headers.iter().map(values).collect();
+        let complete = identity.iter().all(|values| values.iter().any(|value| !value.is_empty()));
+        complete.then_some(identity)
+    }
+
+    async fn ask(&self, call: &Call, matched: &Matched<'_>, events: &Events) -> Result<Verdict, Refusal> {
+        let event = events.authorizer_request(call, matched)?;
+        let payload = Bytes::from(event.to_string());
+        let answer = (self.invoke)(self.function.clone(), payload, call.trace_header()).await;
+        match answer {
+            Ok(answer) => Verdict::parse(&answer).ok_or_else(|| {
+                eprintln!("gateway: authorizer {} answered something that is not a policy", self.name);
+                Refusal::AuthorizerConfigurationError
+            }),
+            Err(InvokeError::FunctionError { payload }) if error_message(&payload).as_deref() == Some(UNAUTHORIZED) => {
+                Err(Refusal::Unauthorized)
+            }
+            Err(_) => Err(Refusal::AuthorizerFailure),
+        }
+    }
+}
+
+impl Verdict {
+    /// Reads the function's answer; `None` if it is none that API Gateway takes.
+    fn parse(answer: &[u8]) -> Option<Self> {
+        let answer: Value = serde_json::from_slice(answer).ok()?;
+        let principal = answer.get("principalId")?.as_str()?;
+        let policy = Policy::parse(answer.get("policyDocument")?)?;
+        let mut context = match answer.get("context") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(fields)) => stringified(fields)?,
+            Some(_) => return None,
+        };
+        context.insert("principalId".to_owned(), principal.into());
+        Some(Self { policy, context })
+    }
+}
+
+/// Numbers and booleans become strings; what has parts is refused.
+fn stringified(fields: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let stringify = |value: &Value| match value {
+        Value::Null => Some(Value::Null),
+        Value::String(_) => Some(value.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string().into()),
+        Value::Array(_) | Value::Object(_) => None,
+    };
+    fields.iter().map(|(name, value)| Some((name.clone(), stringify(value)?))).collect()
+}
+
+fn error_message(payload: &[u8]) -> Option<String> {
+    let error: Value = serde_json::from_slice(payload).ok()?;
+    Some(error.get("errorMessage")?.as_str()?.to_owned())
+}

@@ -1,0 +1,64 @@
+//! API Gateway's REST API on this machine, and the CDN's media path beside it.
+//!
+//! A request goes through the same stations as on AWS, in [`gateway`]: limits, route, throttle, authorizer, function. Whatever
+//! stops it on the way is a [`refusal`], and the template's `GatewayResponses` give that its shape.
+
+mod authorizer;
+mod cache;
+mod call;
+mod event;
+mod gateway;
+mod integration;
+mod limits;
+mod media;
+mod policy;
+mod refusal;
+mod responses;
+mod routes;
+mod server;
+mod throttle;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tintype_cloud::s3::Buckets;
+use tintype_lambda::{InvokeError, Lambda};
+use tintype_template::deployment::{Api, MediaOrigin};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{gateway::Gateway, integration::Invoke, media::Media};
+
+/// Whose API this is; part of the ARNs that authorizers see.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// For example `us-east-1`.
+    pub region: String,
+}
+
+/// Serves the API below `/{stage}`, and media below `/media`, until `stop` turns true; then lets running requests end.
+pub async fn serve(
+    listener: TcpListener,
+    account: Account,
+    api: Api,
+    media: Option<MediaOrigin>,
+    lambda: Lambda,
+    buckets: Buckets,
+    stop: watch::Receiver<bool>,
+) {
+    let media = media.map(|origin| Media::new(origin, buckets));
+    let gateway = Gateway::new(account, api, media, invoke_with(lambda));
+    server::serve(listener, Arc::new(gateway), stop).await;
+}
+
+/// A client that hangs up, or the gateway's own timeout, ends no invocation: the function runs to its end, as on AWS.
+fn invoke_with(lambda: Lambda) -> Invoke {
+    Arc::new(move |function, payload, trace| {
+        let lambda = lambda.clone();
+        let invocation = tokio::spawn(async move { lambda.invoke(&function, payload, &trace).await });
+        Box::pin(async move { invocation.await.unwrap_or(Err(InvokeError::Stopping)) })
+    })
+}

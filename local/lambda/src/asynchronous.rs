@@ -1,0 +1,275 @@
+//! Asynchronous invocations: stored before they are accepted, delivered at least once.
+//!
+//! A row goes when the function has succeeded, or when the on-failure destination has taken the
+//! event after the last retry. An attempt that the host's end cuts short does not count.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::params;
+use tintype_cloud::{
+    sqs::{self, Queues},
+    state::{self, Control},
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use crate::{
+    destination::{self, Failure},
+    invocation::{Invocation, InvokeError},
+    pool::Pool,
+    stop::stopped,
+    worker::say,
+};
+
+/// The pause before the first retry, doubled before each later one. AWS waits 1 min, then 2; who
+/// sits before this machine waits for the outcome.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after the database or the destination failed.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The stored invocations of all functions.
+pub(crate) struct Asynchronous {
+    control: Control,
+    queues: Queues,
+    /// By function name.
+    outlets: HashMap<String, Outlet>,
+    stop: watch::Sender<bool>,
+}
+
+/// Where the stored invocations of a function go.
+struct Outlet {
+    pool: Arc<Pool>,
+    /// Told of new rows.
+    news: Arc<Notify>,
+}
+
+/// A stored invocation.
+#[derive(Debug)]
+struct Row {
+    id: Uuid,
+    payload: Vec<u8>,
+    /// How often it has failed.
+    attempts: u32,
+    /// Unix milliseconds
+    due_at: i64,
+    /// Unix milliseconds
+    created_at: i64,
+}
+
+impl Asynchronous {
+    pub(crate) fn open(control: Control, queues: Queues, pools: &HashMap<String, Arc<Pool>>) -> Result<Self, state::Error> {
+        control.with(|database| {
+            database.execute_batch(
+                "CREATE TABLE IF NOT EXISTS invocations (
+                    id TEXT PRIMARY KEY,
+                    function TEXT NOT NULL,
+                    payload BLOB NOT NULL,
+                    attempts INTEGER NOT NULL DEFAULT 0,
+                    due_at INTEGER NOT NULL,
+                    created_at INTEGER NOT NULL,
+                    -- What makes at most one stored invocation at a time: a schedule's rule.
+                    source TEXT UNIQUE
+                ) STRICT;
+                CREATE INDEX IF NOT EXISTS invocations_due ON invocations (function, due_at);",
+            )
+        })?;
+        let outlets = pools.iter().map(|(name, pool)| (name.clone(), Outlet { pool: Arc::clone(pool), news: Arc::default() })).collect();
+        Ok(Self { control, queues, outlets, stop: watch::channel(false).0 })
+    }
+
+    /// Stores an invocation. With a `source`, only if none from there is stored.
+    pub(crate) fn store(&self, function: &str, payload: &[u8], source: Option<&str>) -> Result<(), state::Error> {
+        let Some(outlet) = self.outlets.get(function) else {
+            return Err(state::Error::Mismatch(format!("there is no function {function}")));
+        };
+        let id = Uuid::now_v7().to_string();
+        let now = now();
+        self.control.with(|database| {
+            database.execute(
+                "INSERT INTO invocations (id, function, payload, due_at, created_at, source)
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (source) DO NOTHING",
+                params![id, function, payload, now, source],
+            )
+        })?;
+        outlet.news.notify_one();
+        Ok(())
+    }
+
+    /// Starts delivering, also what an earlier process has stored.
+    pub(crate) fn start(self: &Arc<Self>) {
+        for outlet in self.outlets.values() {
+            let courier = Courier {
+                asynchronous: Arc::clone(self),
+                pool: Arc::clone(&outlet.pool),
+                news: Arc::clone(&outlet.news),
+                attempts: JoinSet::new(),
+                in_hand: HashSet::new(),
+            };
+            tokio::spawn(courier.run(self.stop.subscribe()));
+        }
+    }
+
+    /// Delivers no more, and waits until nothing is being delivered: until the pools have stopped, or
+    /// the functions have done what they have in hand.
+    pub(crate) async fn stop(&self) {
+        self.stop.send_replace(true);
+        self.stop.closed().await;
+    }
+
+    async fn attempt(&self, pool: &Arc<Pool>, row: &Row) {
+        let invocation = Invocation::stored(row.id, Bytes::copy_from_slice(&row.payload));
+        let outcome = match pool.invoke(invocation).await {
+            Ok(_) => self.remove(row.id).map_err(sqs::Error::from),
+            Err(InvokeError::Stopping) => Ok(()),
+            Err(error) => self.failed(pool, row, &error),
+        };
+        if let Err(error) = outcome {
+            say(&pool.function.binary, &format!("asynchronous invocation {}: {error}", row.id));
+            // Still stored, and due: not at once again.
+            tokio::time::sleep(TROUBLE_PAUSE).await;
+        }
+    }
+
+    /// Puts a failed invocation off, or gives it up.
+    fn failed(&self, pool: &Pool, row: &Row, error: &InvokeError) -> Result<(), sqs::Error> {
+        let function = &pool.function;
+        let policy = &function.asynchronous;
+        let attempts = row.attempts + 1;
+        let pause = millis(RETRY_PAUSE).saturating_mul(1 << row.attempts.min(16));
+        let condition = if attempts > policy.max_retries {
+            "RetriesExhausted"
+        } else if now() + pause - row.created_at > millis(policy.max_age) {
+            "EventAgeExceeded"
+        } else {
+            return Ok(self.postpone(row.id, attempts, now() + pause)?);
+        };
+        let said = String::from_utf8_lossy(&error.payload()).into_owned();
+        say(&function.binary, &format!("gave up an event, {condition}, attempts {attempts}: {said}"));
+        if let Some(queue_arn) = &policy.on_failure {
+            let failure = Failure { request_id: &row.id.to_string(), function_arn: &function.arn, condition, attempts, error };
+            destination::send(&self.queues, queue_arn, &failure.asynchronous(&row.payload))?;
+        }
+        Ok(self.remove(row.id)?)
+    }
+
+    /// The invocations of a function that are due first.
+    fn oldest(&self, function: &str, limit: usize) -> Result<Vec<Row>, state::Error> {
+        self.control.with(|database| {
+            database
+                .prepare_cached(
+                    "SELECT id, payload, attempts, due_at, created_at FROM invocations
+                     WHERE function = ?1 ORDER BY due_at LIMIT ?2",
+                )?
+                .query_map(params![function, limit], |row| {
+                    let id: String = row.get(0)?;
+                    Ok(Row {
+                        id: id.parse().unwrap_or_default(),
+                        payload: row.get(1)?,
+                        attempts: row.get(2)?,
+                        due_at: row.get(3)?,
+                        created_at: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    fn postpone(&self, id: Uuid, attempts: u32, due_at: i64) -> Result<(), state::Error> {
+        self.control.with(|database| {
+            database
+                .execute("UPDATE invocations SET attempts = ?2, due_at = ?3 WHERE id = ?1", params![id.to_string(), attempts, due_at])
+                .map(drop)
+        })
+    }
+
+    fn remove(&self, id: Uuid) -> Result<(), state::Error> {
+        self.control.with(|database| database.execute("DELETE FROM invocations WHERE id = ?1", params![id.to_string()]).map(drop))
+    }
+}
+
+/// Delivers the invocations of one function, as many at once as it may have workers.
+struct Courier {
+    asynchronous: Arc<Asynchronous>,
+    pool: Arc<Pool>,
+    news: Arc<Notify>,
+    attempts: JoinSet<Uuid>,
+    /// What is being attempted.
+    in_hand: HashSet<Uuid>,
+}
+
+impl Courier {
+    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let next_due = self.attempt_what_is_due().unwrap_or_else(|error| {
+                say(&self.pool.function.binary, &format!("stored invocations: {error}"));
+                Some(TROUBLE_PAUSE)
+            });
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = self.news.notified() => {}
+                () = sleep(next_due) => {}
+                Some(done) = self.attempts.join_next() => {
+                    if let Ok(id) = done {
+                        self.in_hand.remove(&id);
+                    }
+                }
+            }
+        }
+        while self.attempts.join_next().await.is_some() {}
+    }
+
+    /// Begins as many attempts as there is room for, and says how long it is until the next is due.
+    fn attempt_what_is_due(&mut self) -> Result<Option<Duration>, state::Error> {
+        let candidates = self.pool.limit + self.in_hand.len();
+        for row in self.asynchronous.oldest(&self.pool.function.name, candidates)? {
+            if self.in_hand.len() == self.pool.limit {
+                break;
+            }
+            if self.in_hand.contains(&row.id) {
+                continue;
+            }
+            let early = row.due_at - now();
+            if early > 0 {
+                return Ok(Some(Duration::from_millis(early.unsigned_abs())));
+            }
+            self.in_hand.insert(row.id);
+            let (asynchronous, pool) = (Arc::clone(&self.asynchronous), Arc::clone(&self.pool));
+            self.attempts.spawn(async move {
+                asynchronous.attempt(&pool, &row).await;
+                row.id
+            });
+        }
+        Ok(None)
+    }
+}
+
+/// Unix milliseconds
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+fn millis(duration: Duration) -> i64 {
+    duration.as_millis().try_into().unwrap_or(i64::MAX)
+}
+
+/// Sleeps, forever if for no time.
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+#[path = "asynchronous_tests.rs"]
+mod tests;

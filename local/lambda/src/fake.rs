@@ -1,0 +1,175 @@
+//! Workers for tests: tasks of the test's own process that speak the Runtime API over HTTP, as a
+//! worker process does.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tintype_cloud::{
+    sqs::{Message, Queues},
+    state::StateDir,
+};
+use tintype_template::deployment::{Asynchronous, Function, Queue};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::worker::{Process, Spawn};
+
+/// An event, as a worker sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) worker: String,
+    pub(crate) request_id: String,
+    pub(crate) deadline_ms: u128,
+    pub(crate) function_arn: String,
+    pub(crate) trace_id: String,
+    pub(crate) event: Value,
+}
+
+/// What a worker does with an event.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Succeed(Value),
+    Fail(Value),
+    /// Ends without an answer.
+    Exit,
+    /// Never answers.
+    Hang,
+}
+
+/// Workers that treat every event alike.
+pub(crate) fn workers<F, Fut>(handler: F) -> Spawn
+where
+    F: Fn(Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    Arc::new(move |_, session| {
+        let (address, worker) = (session.address.clone(), session.id.clone());
+        let handler = Arc::clone(&handler);
+        Ok(Process::follow(|killed| async move {
+            tokio::select! {
+                _ = killed => "signal: 9 (SIGKILL)".to_owned(),
+                how = live(&address, &worker, |call| handler(call)) => how,
+            }
+        }))
+    })
+}
+
+/// Asks for events and answers them, until one makes the worker end.
+async fn live<Fut>(address: &str, worker: &str, handler: impl Fn(Call) -> Fut) -> String
+where
+    Fut: Future<Output = Answer>,
+{
+    let client = reqwest::Client::new();
+    let runtime = format!("{address}/2018-06-01/runtime");
+    loop {
+        let Ok(call) = next(&client, &runtime, worker).await else { return "connection lost".to_owned() };
+        let invocation = format!("{runtime}/invocation/{}", call.request_id);
+        let (path, body) = match handler(call).await {
+            Answer::Succeed(body) => ("response", body),
+            Answer::Fail(body) => ("error", body),
+            Answer::Exit => return "exit status: 1".to_owned(),
+            Answer::Hang => std::future::pending().await,
+        };
+        client.post(format!("{invocation}/{path}")).json(&body).send().await.unwrap();
+    }
+}
+
+async fn next(client: &reqwest::Client, runtime: &str, worker: &str) -> reqwest::Result<Call> {
+    let next = client.get(format!("{runtime}/invocation/next")).send().await?.error_for_status()?;
+    let header = |name| next.headers()[name].to_str().unwrap().to_owned();
+    Ok(Call {
+        worker: worker.to_owned(),
+        request_id: header("lambda-runtime-aws-request-id"),
+        deadline_ms: header("lambda-runtime-deadline-ms").parse().unwrap(),
+        function_arn: header("lambda-runtime-invoked-function-arn"),
+        trace_id: header("lambda-runtime-trace-id"),
+        event: next.json().await?,
+    })
+}
+
+/// Answers one event with `"once"`.
+pub(crate) async fn serve_once(runtime: &str) {
+    let client = reqwest::Client::new();
+    let call = next(&client, runtime, "").await.unwrap();
+    let response = format!("{runtime}/invocation/{}/response", call.request_id);
+    client.post(response).json("once").send().await.unwrap();
+}
+
+/// Asks for an event and hangs up, as a process does that dies while it waits. Returns when the
+/// server has noticed.
+pub(crate) async fn ask_and_hang_up(next: &str) {
+    let (host, path) = next.trim_start_matches("http://").split_once('/').unwrap();
+    let mut connection = TcpStream::connect(host).await.unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    connection.shutdown().await.unwrap();
+    connection.read_to_end(&mut Vec::new()).await.unwrap();
+}
+
+/// A function with a timeout that no test reaches unless it wants to.
+pub(crate) fn function(name: &str) -> Function {
+    Function {
+        name: name.to_owned(),
+        arn: format!("arn:aws:lambda:us-east-1:000000000000:function:{name}"),
+        binary: name.to_owned(),
+        timeout: Duration::from_mins(1),
+        memory_mb: 256,
+        environment: BTreeMap::new(),
+        concurrency: None,
+        asynchronous: Asynchronous { max_retries: 2, max_age: Duration::from_hours(6), on_failure: None },
+        triggers: Vec::new(),
+    }
+}
+
+/// A queue whose messages stay hidden for this long.
+pub(crate) fn queue(name: &str, visibility_timeout: Duration) -> Queue {
+    Queue { name: name.to_owned(), arn: queue_arn(name), visibility_timeout, retention: Duration::from_hours(1), redrive: None }
+}
+
+pub(crate) fn queue_arn(name: &str) -> String {
+    format!("arn:aws:sqs:us-east-1:000000000000:{name}")
+}
+
+/// A state folder with queues in it.
+pub(crate) struct State {
+    pub(crate) folder: TempDir,
+    pub(crate) dir: StateDir,
+    pub(crate) queues: Queues,
+}
+
+pub(crate) fn state(queues: &[Queue]) -> State {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = StateDir::open(folder.path(), false).unwrap();
+    let queues = Queues::open(&dir.path("queues.db"), queues).unwrap();
+    State { folder, dir, queues }
+}
+
+/// The next message of a queue, as JSON.
+pub(crate) async fn received(queues: &Queues, queue: &str) -> Value {
+    let messages = queues.receive(queue, 1, Duration::from_secs(10), None).await.unwrap();
+    let [Message { body, .. }] = messages.as_slice() else { panic!("no message in {queue}") };
+    serde_json::from_str(body).unwrap()
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !so() {
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The error that tests let functions answer with.
+pub(crate) fn refusal() -> Value {
+    json!({ "errorType": "Refused", "errorMessage": "not today" })
+}

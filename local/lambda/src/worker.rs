@@ -1,0 +1,190 @@
+//! A worker: one process that runs one function, one event at a time.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    io::{self, Write},
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use tintype_cloud::Credentials;
+use tintype_template::deployment::Function;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use crate::runtime_api::Session;
+
+/// What every worker is started with.
+#[derive(Debug, Clone)]
+pub struct WorkerEnvironment {
+    /// Started as `program function BINARY`.
+    pub program: PathBuf,
+    /// `AWS_REGION`
+    pub region: String,
+    /// What workers sign their requests with.
+    pub credentials: Credentials,
+}
+
+/// Ends this process when the host is gone, however it went: the host holds the other end of
+/// standard input and never writes, so reading ends when it does. To be called by `tintype function`.
+pub fn end_with_host() {
+    std::thread::spawn(|| {
+        // An error means just as well that nobody holds the other end.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(0);
+    });
+}
+
+/// Starts a worker of a function that will call at the session's address.
+pub(crate) type Spawn = Arc<dyn Fn(&Function, &Session) -> io::Result<Process> + Send + Sync>;
+
+/// A started worker. It is killed when this value is dropped.
+pub(crate) struct Process {
+    /// Says how it ended; taken once it has.
+    ended: Option<JoinHandle<String>>,
+    kill: oneshot::Sender<()>,
+}
+
+impl Process {
+    /// Follows a process: `run` ends the process once its argument resolves, and says how it ended.
+    pub(crate) fn follow<F>(run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
+    where
+        F: Future<Output = String> + Send + 'static,
+    {
+        let (kill, killed) = oneshot::channel();
+        Self { ended: Some(tokio::spawn(run(killed))), kill }
+    }
+
+    /// Waits until it ends by itself, and says how, for example `exit status: 1`.
+    pub(crate) async fn ended(&mut self) -> String {
+        let Some(ended) = &mut self.ended else {
+            return "it had ended already".to_owned();
+        };
+        let how = ended.await.unwrap_or_else(|error| error.to_string());
+        self.ended = None;
+        how
+    }
+
+    /// Ends it, and waits until it is gone.
+    pub(crate) async fn kill(self) {
+        let _ = self.kill.send(());
+        if let Some(ended) = self.ended {
+            let _ = ended.await;
+        }
+    }
+}
+
+/// Starts real processes.
+pub(crate) fn processes(environment: WorkerEnvironment) -> Spawn {
+    Arc::new(move |function, session| {
+        let mut command = Command::new(&environment.program);
+        command
+            .args(["function", &function.binary])
+            // What this process was started with is none of the function's business: on AWS it
+            // would not be there.
+            .env_clear()
+            .envs(variables(function, session, &environment))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        // A group of its own: Ctrl-C reaches the host alone, which then stops its workers.
+        #[cfg(unix)]
+        command.process_group(0);
+        let child = command.spawn()?;
+        let name = function.binary.clone();
+        Ok(Process::follow(|killed| follow(child, name, killed)))
+    })
+}
+
+/// The environment of a function: the template's variables, and those that Lambda itself sets.
+fn variables(function: &Function, session: &Session, environment: &WorkerEnvironment) -> BTreeMap<String, String> {
+    let day = jiff::Timestamp::now().strftime("%Y/%m/%d").to_string();
+    let mut variables = function.environment.clone();
+    variables.extend(
+        [
+            ("AWS_LAMBDA_RUNTIME_API", session.address.clone()),
+            ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mb.to_string()),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name)),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", format!("{day}/[$LATEST]{}", session.id)),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+            ("AWS_REGION", environment.region.clone()),
+            ("AWS_DEFAULT_REGION", environment.region.clone()),
+            ("AWS_ACCESS_KEY_ID", environment.credentials.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", environment.credentials.secret_key.clone()),
+            ("_HANDLER", "bootstrap".to_owned()),
+            ("TZ", ":UTC".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    variables
+}
+
+/// Forwards what the process prints, until it ends or is killed.
+async fn follow(mut child: Child, name: String, killed: oneshot::Receiver<()>) -> String {
+    // Held open for as long as the process runs: see `end_with_host`.
+    let stdin = child.stdin.take();
+    let stdout = child.stdout.take().map(|out| tokio::spawn(forward(name.clone(), out)));
+    let stderr = child.stderr.take().map(|err| tokio::spawn(forward(name, err)));
+    let status = tokio::select! {
+        status = child.wait() => status,
+        // Also when the sender is dropped: nobody wants the process any more.
+        _ = killed => {
+            let _ = child.start_kill();
+            child.wait().await
+        }
+    };
+    drop(stdin);
+    let mut last_words = None;
+    for printed in [stdout, stderr].into_iter().flatten() {
+        // The pipes close with the process, unless it left children of its own behind.
+        if let Ok(Ok(line)) = tokio::time::timeout(Duration::from_secs(1), printed).await {
+            last_words = line.or(last_words);
+        }
+    }
+    match (status, last_words) {
+        (Ok(status), Some(words)) => format!("{status}: {words}"),
+        (Ok(status), None) => status.to_string(),
+        (Err(error), _) => error.to_string(),
+    }
+}
+
+/// Copies lines to the host's standard error under the function's name, and returns the last one.
+async fn forward(name: String, output: impl AsyncRead + Unpin) -> Option<String> {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    let mut last = None;
+    loop {
+        line.clear();
+        match output.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return last,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                let text = text.trim_end();
+                say(&name, text);
+                if !text.is_empty() {
+                    last = Some(text.to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// One line about a function on the host's standard error.
+pub(crate) fn say(function: &str, line: &str) {
+    // Nobody may listen any more, and that is no reason to panic.
+    let _ = writeln!(io::stderr(), "[{function}] {line}");
+}
+
+#[cfg(all(test, unix))]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -1,0 +1,55 @@
+//! The API's description: what each function's code says of its routes, merged into one document.
+
+use utoipa::openapi::{
+    Contact, Info, License, OpenApi, OpenApiBuilder, Server, Tag,
+    security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+/// The `OpenAPI` 3.1 document of the whole API, as `docs/openapi.json` holds it and `GET /v1/openapi.json` answers it.
+pub fn document() -> String {
+    let mut json = merged().to_pretty_json().expect("the document is JSON");
+    json.push('\n');
+    json
+}
+
+fn merged() -> OpenApi {
+    let mut document = OpenApiBuilder::new().info(info()).servers(Some([Server::new("/v1")])).tags(Some(tags())).build();
+    for function in [users::openapi(), posts::openapi(), feed::openapi(), home::openapi()] {
+        document.merge(function);
+    }
+    let token = SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
+    document.components.get_or_insert_default().add_security_scheme("access_token", token);
+    document
+}
+
+fn info() -> Info {
+    Info::builder()
+        .title("Tintype")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "A photo-sharing backend. Errors are `application/problem+json` (RFC 9457) with a stable `code`; besides those \
+             that a route lists, the gateway itself may answer 401 `unauthorized`, 404 `not-found`, 413 `payload-too-large`, \
+             429 `quota-exceeded`, 500 `internal`, 503 `unavailable` and 504 `timeout`. Lists are paged by opaque cursors, \
+             with `Link: rel=\"next\"`. Times are RFC 3339 in UTC, ids UUIDv7.",
+        ))
+        .contact(None::<Contact>)
+        .license(Some(License::new("MIT OR Apache-2.0")))
+        .build()
+}
+
+fn tags() -> Vec<Tag> {
+    [
+        ("accounts", "Signing up, and one's own profile"),
+        ("sessions", "Logging in, and the devices that are"),
+        ("people", "Profiles, and who follows whom"),
+        ("posts", "Upload tickets, posts, and their deletion"),
+        ("feed", "The home timeline"),
+        ("service", "The API itself"),
+    ]
+    .map(|(name, description)| {
+        let mut tag = Tag::new(name);
+        tag.description = Some(description.to_owned());
+        tag
+    })
+    .into()
+}
