@@ -74,4 +74,3 @@ fn api() -> OpenApiRouter<App> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)] mod scratch;

@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::PostId;
 
 /// Where the upload of one photo of a post goes; `Display` is the object's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UploadKey {
     /// The post.
     pub post_id: PostId,

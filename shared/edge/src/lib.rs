@@ -10,7 +10,7 @@ mod viewer;
 pub use body::{Body, MOST_BODY_BYTES, Parameters, PathId};
 pub use pages::{List, PageRequest, Paging};
 pub use problem::{FieldError, Problem, ProblemBody};
-pub use server::{serve, service};
+pub use server::{answer, serve, service};
 pub use validation::Checks;
 pub use viewer::{MaybeViewer, Viewer};
 

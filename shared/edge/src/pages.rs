@@ -41,6 +41,11 @@ pub struct List<T> {
 }
 
 impl PageRequest {
+    /// For a list that has parameters of its own beside these.
+    pub fn new(limit: Option<usize>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// The page of `list` that is asked for.
     pub fn of(self, list: impl Into<String>) -> Result<Paging, Problem> {
         let list = list.into();
@@ -55,6 +60,15 @@ impl PageRequest {
 }
 
 impl Paging {
+    /// The key after which it starts, for a list whose keys all start with `prefix`: no cursor that we gave out holds another.
+    pub fn after_within(&self, prefix: &str) -> Result<Option<String>, Problem> {
+        let mut checks = Checks::default();
+        let is_ours = self.after.as_ref().is_none_or(|key| key.starts_with(prefix));
+        checks.require(is_ours, "?cursor", cursor::CursorError);
+        checks.finish()?;
+        Ok(self.after.clone())
+    }
+
     /// The answer with `items`, which goes on after the key `next`: `Link` (RFC 8288) says where.
     pub fn answer<T>(self, path: &str, items: Vec<T>, next: Option<String>) -> (HeaderMap, axum::Json<List<T>>) {
         let next_cursor = next.map(|key| cursor::encode(&self.list, &key));

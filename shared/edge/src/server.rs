@@ -45,12 +45,15 @@ async fn edge(verifier: Option<Arc<Verifier>>, mut request: Request, next: Next)
         request.extensions_mut().insert(verifier);
     }
     let mut response = next.run(request).await;
+    // The gateway sets its own; ours would reach the client under the name `x-amzn-remapped-content-length`.
+    response.headers_mut().remove(header::CONTENT_LENGTH);
     // What is not said to be public or secret is personal: nobody between us and the person may keep it.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
 }
 
-async fn answer(name: &'static str, router: Router, event: lambda_http::Request) -> Response {
+/// Answers one event of the gateway, and writes its log line. `router` is one that [`service`] has made.
+pub async fn answer(name: &'static str, router: Router, event: lambda_http::Request) -> Response {
     let work = Work {
         service: name,
         operation: "unmatched".to_owned(),

@@ -28,6 +28,11 @@ impl Checks {
 
     /// Ok if nothing was found.
     pub fn finish(self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(Problem::invalid(self.0)) }
+        if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    }
+
+    /// What was found, where it is known that something was.
+    pub fn into_problem(self) -> Problem {
+        Problem::invalid(self.0)
     }
 }

@@ -134,9 +134,22 @@ pub async fn read_record(posts: &Table, post: PostId) -> Result<Option<Record>, 
 
 /// The published ones among `ids`; as of now if `consistent`, else as of about a second ago.
 pub async fn cards(posts: &Table, ids: &[PostId], consistent: bool) -> Result<HashMap<PostId, Post>, Error> {
+    let mut cards = alive(posts, ids, consistent).await?;
+    cards.retain(|_, post| post.status == Status::Published);
+    Ok(cards)
+}
+
+/// Those among `ids` that are not published (yet), as of now: for their author's eyes alone.
+pub async fn drafts(posts: &Table, ids: &[PostId]) -> Result<HashMap<PostId, Post>, Error> {
+    let mut drafts = alive(posts, ids, true).await?;
+    drafts.retain(|_, post| post.status != Status::Published);
+    Ok(drafts)
+}
+
+async fn alive(posts: &Table, ids: &[PostId], consistent: bool) -> Result<HashMap<PostId, Post>, Error> {
     let keys: Vec<Key> = ids.iter().copied().map(key).collect();
     let records: Vec<Record> = posts.batch_get(&keys, consistent).await?;
-    let alive = records.into_iter().filter(|record| record.deleted_at.is_none() && record.post.status == Status::Published);
+    let alive = records.into_iter().filter(|record| record.deleted_at.is_none());
     Ok(alive.map(|record| (record.post.id, record.post)).collect())
 }
 

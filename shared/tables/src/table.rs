@@ -79,6 +79,8 @@ pub struct Query<'a> {
 }
 
 /// A table, by its client and its name.
+///
+/// The SDK's futures are some 15 KB each: they are boxed here, once, so that handlers stay small.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The SDK's client, for the requests that only one function makes.
@@ -95,21 +97,20 @@ impl Table {
 
     /// Opens the connection while the function initialises, so that the first request does not pay for it. A failure is left to that request.
     pub async fn warm(&self) {
-        let _ = self.client.get_item().table_name(&self.name).set_key(Some(Key::new("WARM", "WARM").item())).send().await;
+        let read = self.client.get_item().table_name(&self.name).set_key(Some(Key::new("WARM", "WARM").item()));
+        let _ = Box::pin(read.send()).await;
     }
 
     /// The item at `key`, if there is one.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key, consistent: bool) -> Result<Option<T>, Error> {
-        let answer = self
+        let request = self
             .client
             .get_item()
             .table_name(&self.name)
             .set_key(Some(key.item()))
             .consistent_read(consistent)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(unavailable)?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = Box::pin(request.send()).await.map_err(unavailable)?;
         read_units(answer.consumed_capacity.as_slice());
         Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
     }
@@ -121,15 +122,11 @@ impl Table {
         for chunk in keys.chunks(MOST_KEYS) {
             let mut pending = chunk.iter().map(Key::item).collect::<Vec<_>>();
             for attempt in 0.. {
-                let request = KeysAndAttributes::builder().set_keys(Some(pending)).consistent_read(consistent).build().expect("keys are set");
-                let mut answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.name, request)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-                    .await
-                    .map_err(unavailable)?;
+                let request =
+                    KeysAndAttributes::builder().set_keys(Some(pending)).consistent_read(consistent).build().expect("keys are set");
+                let request =
+                    self.client.batch_get_item().request_items(&self.name, request).return_consumed_capacity(ReturnConsumedCapacity::Total);
+                let mut answer = Box::pin(request.send()).await.map_err(unavailable)?;
                 read_units(answer.consumed_capacity());
                 for item in answer.responses.take().and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default() {
                     items.push(serde_dynamo::from_item(item)?);
@@ -147,7 +144,7 @@ impl Table {
     /// One page of a partition.
     pub async fn query<T: DeserializeOwned>(&self, query: Query<'_>) -> Result<Page<T>, Error> {
         let limit = i32::try_from(query.limit).unwrap_or(i32::MAX);
-        let answer = self
+        let request = self
             .client
             .query()
             .table_name(&self.name)
@@ -158,10 +155,8 @@ impl Table {
             .scan_index_forward(!query.descending)
             .consistent_read(query.consistent)
             .limit(limit)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(unavailable)?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = Box::pin(request.send()).await.map_err(unavailable)?;
         read_units(answer.consumed_capacity.as_slice());
         let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("sk")).and_then(|sk| sk.as_s().ok()).cloned();
         let items = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
@@ -173,7 +168,7 @@ impl Table {
         let mut attempt = 0;
         loop {
             let request = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
-            match request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
+            match Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
                 Ok(answer) => {
                     write_units(answer.consumed_capacity());
                     return Ok(());

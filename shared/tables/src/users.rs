@@ -185,7 +185,7 @@ pub struct Session {
     /// Its id.
     pub id: SessionId,
     /// Of the newest refresh token that was given out, from 0.
-    pub generation: u32,
+    pub generation: u64,
     /// When that one was made.
     pub rotated_at: Time,
     /// When the person logged in.

@@ -168,7 +168,7 @@ impl Mapping {
                 Err((_, InvokeError::Stopping)) => return Err(Stopped),
                 Err(failure) => failure,
             };
-            let (done, failed) = piece.records.split_at(succeeded);
+            let (done, failed) = piece.records.split_at(succeeded.min(0));
             self.done_until(last_of(done));
             let attempts = piece.attempts + 1;
             if self.trigger.bisect && failed.len() > 1 {
@@ -231,7 +231,7 @@ impl Mapping {
 
     /// Stores how far the function has come.
     fn done_until(&self, position: Option<&str>) {
-        let Some(position) = position else { return }; if !position.is_empty() { return; }
+        let Some(position) = position else { return };
         let stored = self.control.with(|database| {
             database.execute(
                 "INSERT INTO stream_positions (mapping, sequence_number) VALUES (?1, ?2)
