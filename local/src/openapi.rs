@@ -41,7 +41,7 @@ fn tags() -> Vec<Tag> {
     [
         ("accounts", "Signing up, and one's own profile"),
         ("sessions", "Logging in, and the devices that are"),
-        ("people", "Profiles, and who follows whom"),
+        ("users", "Profiles, and who follows whom"),
         ("posts", "Upload tickets, posts, and their deletion"),
         ("feed", "The home timeline"),
         ("service", "The API itself"),

@@ -109,26 +109,14 @@ mod tests {
     use std::time::Duration;
     use tintype_core::{
         UserId,
-        post::{ContentType, Photo, Post, Rendition, Status},
+        post::{ContentType, Draft, Photo, Post, Rendition, Status},
     };
 
     /// A post of three photos, whose time is up.
     fn overdue(now: Time) -> Record {
-        let photo = Photo { content_type: ContentType::Jpeg, bytes: 1, alt_text: None, media_id: "00".repeat(16), rendition: None };
-        let post = Post {
-            id: PostId::new(),
-            author_id: UserId::new(),
-            status: Status::AwaitingUpload,
-            failure: None,
-            caption: String::new(),
-            hashtags: vec![],
-            mentions: vec![],
-            location: None,
-            comments_enabled: true,
-            photos: vec![photo; 3],
-            created_at: now,
-            published_at: None,
-        };
+        let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16)); 3];
+        let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
+        let post = Post::new(draft, now);
         let unfinished = Some("0".to_owned());
         Record { post, version: 0, drives: 0, deleted_at: None, unfinished, deadline: Some(now), expires_at: None }
     }

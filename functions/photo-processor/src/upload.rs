@@ -159,26 +159,14 @@ async fn take_back(stores: &Stores, upload: UploadKey, photo: &Photo) -> Result<
 mod tests {
     use super::*;
     use tintype_core::{
-        PostId, UserId,
-        post::{Post, Status},
+        UserId,
+        post::{Draft, Post, Status},
     };
 
     fn record() -> Record {
-        let photo = Photo { content_type: ContentType::Png, bytes: 1, alt_text: None, media_id: "00".repeat(16), rendition: None };
-        let post = Post {
-            id: PostId::new(),
-            author_id: UserId::new(),
-            status: Status::Processing,
-            failure: None,
-            caption: String::new(),
-            hashtags: vec![],
-            mentions: vec![],
-            location: None,
-            comments_enabled: true,
-            photos: vec![photo; 2],
-            created_at: Time::now(),
-            published_at: None,
-        };
+        let photos = vec![Photo::announced(ContentType::Png, 1, None, "00".repeat(16)); 2];
+        let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
+        let post = Post { status: Status::Processing, ..Post::new(draft, Time::now()) };
         Record { post, version: 1, drives: 0, deleted_at: None, unfinished: None, deadline: None, expires_at: None }
     }
 

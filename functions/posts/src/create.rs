@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tintype_core::{
     PostId, Time, UserId,
-    post::{ContentType, Location, Photo, Post, Status},
+    post::{ContentType, Draft, Location, Photo, Post, Status},
     text,
 };
 use tintype_edge::{Body, Checks, Problem, Viewer, responses};
@@ -112,20 +112,8 @@ impl NewPost {
         let photos = self.photos.into_iter().enumerate().map(|(index, photo)| photo.into_photo(index, &mut checks)).collect();
         let location = self.location.map(|location| check_location(location, &mut checks));
         checks.finish()?;
-        Ok(Post {
-            id: PostId::new(),
-            author_id,
-            status: Status::AwaitingUpload,
-            failure: None,
-            hashtags: text::hashtags(&caption),
-            mentions: text::mentions(&caption),
-            caption,
-            location,
-            comments_enabled: self.comments_enabled.unwrap_or(true),
-            photos,
-            created_at: now,
-            published_at: None,
-        })
+        let comments_enabled = self.comments_enabled.unwrap_or(true);
+        Ok(Post::new(Draft { author_id, caption, location, comments_enabled, photos }, now))
     }
 }
 
@@ -137,7 +125,7 @@ impl NewPhoto {
         if let Some(alt_text) = &alt_text {
             check_text(checks, &format!("/photos/{index}/alt_text"), alt_text, MOST_ALT_TEXT_CHARACTERS, true);
         }
-        Photo { content_type: self.content_type, bytes: self.bytes, alt_text, media_id: ticket::media_id(), rendition: None }
+        Photo::announced(self.content_type, self.bytes, alt_text, ticket::media_id())
     }
 }
 

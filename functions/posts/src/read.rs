@@ -106,26 +106,15 @@ async fn changed(posts: &Table, post: Post, patience: Duration) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tintype_core::Time;
+    use tintype_core::{Time, post::Draft};
 
     #[test]
     fn only_its_author_sees_a_post_that_is_not_published() {
         let author_id = UserId::new();
+        let draft = Draft { author_id, caption: String::new(), location: None, comments_enabled: true, photos: vec![] };
+        let post = Post::new(draft, Time::now());
         for status in [Status::AwaitingUpload, Status::Processing, Status::Published, Status::Failed] {
-            let post = Post {
-                id: PostId::new(),
-                author_id,
-                status,
-                failure: None,
-                caption: String::new(),
-                hashtags: vec![],
-                mentions: vec![],
-                location: None,
-                comments_enabled: true,
-                photos: vec![],
-                created_at: Time::now(),
-                published_at: None,
-            };
+            let post = Post { status, ..post.clone() };
             assert!(may_see(&post, Some(author_id)), "{status:?}");
             for other in [None, Some(UserId::new())] {
                 assert_eq!(may_see(&post, other), status == Status::Published, "{status:?}");

@@ -1,7 +1,5 @@
 //! The secret that Secrets Manager generated, and the keys that are made of it.
 
-use std::sync::Arc;
-
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use axum::{
     extract::State,
@@ -72,7 +70,6 @@ impl Keys {
     responses((status = 200, description = "The set; it may be kept for five minutes", body = Object, content_type = "application/json"))
 )]
 pub(crate) async fn jwks(State(app): State<App>) -> Response {
-    let keys: &Arc<Keys> = &app.keys;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
-    (headers, keys.signer.jwks()).into_response()
+    (headers, app.keys.signer.jwks()).into_response()
 }

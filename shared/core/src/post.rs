@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{PostId, Time, UserId, name::Username};
+use crate::{PostId, Time, UserId, name::Username, text};
 
 /// Where a post stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -113,6 +113,21 @@ pub struct Photo {
     pub rendition: Option<Rendition>,
 }
 
+/// What its author says of a post that is to be.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Who makes it.
+    pub author_id: UserId,
+    /// Tidy; may be empty.
+    pub caption: String,
+    /// Where it was taken.
+    pub location: Option<Location>,
+    /// Whether others may comment.
+    pub comments_enabled: bool,
+    /// 1 to 10.
+    pub photos: Vec<Photo>,
+}
+
 /// A post: the item of the Posts table, and, once published, the card that other services read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Post {
@@ -153,7 +168,33 @@ pub enum Step {
     Published,
 }
 
+impl Photo {
+    /// A photo that is announced and has not come yet.
+    pub fn announced(content_type: ContentType, bytes: u64, alt_text: Option<String>, media_id: String) -> Self {
+        Self { content_type, bytes, alt_text, media_id, rendition: None }
+    }
+}
+
 impl Post {
+    /// A post that waits for its photos.
+    pub fn new(draft: Draft, now: Time) -> Self {
+        let Draft { author_id, caption, location, comments_enabled, photos } = draft;
+        Self {
+            id: PostId::new(),
+            author_id,
+            status: Status::AwaitingUpload,
+            failure: None,
+            hashtags: text::hashtags(&caption),
+            mentions: text::mentions(&caption),
+            caption,
+            location,
+            comments_enabled,
+            photos,
+            created_at: now,
+            published_at: None,
+        }
+    }
+
     /// Whether nothing more will happen to it by itself.
     pub fn is_settled(&self) -> bool {
         matches!(self.status, Status::Published | Status::Failed)
@@ -203,21 +244,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn post(photos: usize) -> Post {
-        let photo = Photo { content_type: ContentType::Jpeg, bytes: 1, alt_text: None, media_id: "00".repeat(16), rendition: None };
-        Post {
-            id: PostId::new(),
-            author_id: UserId::new(),
-            status: Status::AwaitingUpload,
-            failure: None,
-            caption: String::new(),
-            hashtags: vec![],
-            mentions: vec![],
-            location: None,
-            comments_enabled: true,
-            photos: vec![photo; photos],
-            created_at: Time::now(),
-            published_at: None,
-        }
+        let photo = Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16));
+        let photos = vec![photo; photos];
+        let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
+        Post::new(draft, Time::now())
     }
 
     fn rendition() -> Rendition {

@@ -129,26 +129,14 @@ mod tests {
     use super::*;
     use crate::{
         UserId,
-        post::{ContentType, Rendition},
+        post::{ContentType, Draft, Rendition},
     };
     use serde_json::json;
 
     fn post() -> Post {
-        let photo = Photo { content_type: ContentType::Jpeg, bytes: 1, alt_text: None, media_id: "0f".repeat(16), rendition: None };
-        Post {
-            id: PostId::new(),
-            author_id: UserId::new(),
-            status: Status::AwaitingUpload,
-            failure: None,
-            caption: "Sun".to_owned(),
-            hashtags: vec![],
-            mentions: vec![],
-            location: None,
-            comments_enabled: true,
-            photos: vec![photo],
-            created_at: Time::from_millis(0).unwrap(),
-            published_at: None,
-        }
+        let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "0f".repeat(16))];
+        let draft = Draft { author_id: UserId::new(), caption: "Sun".to_owned(), location: None, comments_enabled: true, photos };
+        Post::new(draft, Time::from_millis(0).unwrap())
     }
 
     fn answer(post: &Post) -> serde_json::Value {

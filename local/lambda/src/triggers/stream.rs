@@ -168,7 +168,7 @@ impl Mapping {
                 Err((_, InvokeError::Stopping)) => return Err(Stopped),
                 Err(failure) => failure,
             };
-            let (done, failed) = piece.records.split_at(succeeded.min(0));
+            let (done, failed) = piece.records.split_at(succeeded);
             self.done_until(last_of(done));
             let attempts = piece.attempts + 1;
             if self.trigger.bisect && failed.len() > 1 {
