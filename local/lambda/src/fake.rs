@@ -20,7 +20,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::worker::{Process, Spawn};
+use crate::worker::{Ended, Process, Spawn};
 
 /// An event, as a worker sees it.
 #[derive(Debug, Clone)]
@@ -56,11 +56,21 @@ where
         let handler = Arc::clone(&handler);
         Ok(Process::follow(|killed| async move {
             tokio::select! {
-                _ = killed => "signal: 9 (SIGKILL)".to_owned(),
-                how = live(&address, &worker, |call| handler(call)) => how,
+                _ = killed => killed_from_outside(),
+                how = live(&address, &worker, |call| handler(call)) => ended(how),
             }
         }))
     })
+}
+
+/// The end of a worker that ends by itself.
+pub(crate) fn ended(how: impl Into<String>) -> Ended {
+    Ended { how: how.into(), killed: false }
+}
+
+/// The end of a worker by `kill -9`.
+pub(crate) fn killed_from_outside() -> Ended {
+    Ended { how: "signal: 9 (SIGKILL)".to_owned(), killed: true }
 }
 
 /// Asks for events and answers them, until one makes the worker end.

@@ -34,6 +34,11 @@ const INIT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a worker may take from its answer to its next question, which takes no work at all.
 const RETURN_LIMIT: Duration = Duration::from_secs(5);
 
+/// A worker that is killed this soon after it was handed an event was dying before: the system takes
+/// a moment to end a process, and for as long its connection looks alive. The event, which it most
+/// likely never read, goes to another worker, once.
+const DYING: Duration = Duration::from_millis(250);
+
 /// The pause after a worker could not start, doubled each time it happens again, up to
 /// [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -79,6 +84,8 @@ struct Broken {
 struct Job {
     invocation: Invocation,
     answer: oneshot::Sender<Result<Bytes, InvokeError>>,
+    /// Whether it was given to a worker that was dying, and gets another one.
+    again: bool,
 }
 
 impl Job {
@@ -98,7 +105,7 @@ impl Pool {
     /// Runs the function on this event, as soon as a worker is free.
     pub(crate) async fn invoke(self: &Arc<Self>, invocation: Invocation) -> Result<Bytes, InvokeError> {
         let (answer, result) = oneshot::channel();
-        self.submit(Job { invocation, answer });
+        self.submit(Job { invocation, answer, again: false });
         // A job is dropped without an answer only when the pool stops.
         result.await.unwrap_or(Err(InvokeError::Stopping))
     }
@@ -268,8 +275,8 @@ impl Worker {
                 Ok(Report::InitFailed(reason) | Report::Answered(Err(reason) | Ok(reason))) => reason,
                 Err(_) => error_payload("Sandbox.Timedout", "the worker took too long to start"),
             },
-            how = process.ended() => {
-                let message = format!("the worker ended before it asked for an event: {how}");
+            ended = process.ended() => {
+                let message = format!("the worker ended before it asked for an event: {}", ended.how);
                 error_payload("Runtime.ExitError", &message)
             }
         };
@@ -278,10 +285,11 @@ impl Worker {
     }
 
     /// Lets the worker do a job and waits until it is ready for another.
-    async fn serve(&mut self, pool: &Pool, job: Job, stop: &mut watch::Receiver<bool>) -> Then {
+    async fn serve(&mut self, pool: &Pool, mut job: Job, stop: &mut watch::Receiver<bool>) -> Then {
         let request_id = job.invocation.request_id.clone();
         let limit = pool.function.timeout;
-        let deadline = Instant::now() + limit;
+        let handed = Instant::now();
+        let deadline = handed + limit;
         self.session.hand(Delivery { invocation: job.invocation.clone(), function_arn: pool.function.arn.clone(), timeout: limit });
         loop {
             tokio::select! {
@@ -298,12 +306,13 @@ impl Worker {
                     // It asked again because its first call broke off.
                     Report::Ready | Report::InitFailed(_) => {}
                 },
-                how = self.process.ended() => {
-                    if self.session.has_taken(&request_id) {
-                        job.finish(Err(InvokeError::crashed(&request_id, &how)));
-                    } else {
-                        // It was dead already: the event goes to a worker that lives.
+                ended = self.process.ended() => {
+                    let dying = ended.killed && !job.again && handed.elapsed() < DYING;
+                    if dying || !self.session.has_taken(&request_id) {
+                        job.again |= dying;
                         pool.lock().waiting.push_front(job);
+                    } else {
+                        job.finish(Err(InvokeError::crashed(&request_id, &ended.how)));
                     }
                     return Then::End;
                 }

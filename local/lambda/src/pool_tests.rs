@@ -109,7 +109,7 @@ async fn an_event_that_a_dying_worker_has_not_taken_goes_to_another() {
                 fake::ask_and_hang_up(&format!("{runtime}/invocation/next")).await;
                 hung_up.fetch_add(1, Ordering::SeqCst);
                 stopped(&mut end).await;
-                "signal: 9 (SIGKILL)".to_owned()
+                fake::ended("exit status: 1")
             }))
         })
     };
@@ -127,6 +127,29 @@ async fn an_event_that_a_dying_worker_has_not_taken_goes_to_another() {
 }
 
 #[tokio::test]
+async fn an_event_that_a_dying_worker_seems_to_have_taken_gets_one_more_worker() {
+    for (deaths, served) in [(1, true), (2, false)] {
+        let started = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&started);
+        let lively = fake::workers(|_| async { Answer::Succeed(json!("served")) });
+        let spawn: Spawn = Arc::new(move |function, session| {
+            if count.fetch_add(1, Ordering::SeqCst) >= deaths {
+                return lively(function, session);
+            }
+            let next = format!("{}/2018-06-01/runtime/invocation/next", session.address);
+            Ok(Process::follow(|_| async move {
+                reqwest::get(next).await.unwrap();
+                fake::killed_from_outside()
+            }))
+        });
+        let pool = pool(fake::function("posts"), spawn).await;
+        let answer = invoke(&pool, json!({})).await;
+        assert_eq!(answer.is_ok(), served);
+        assert_eq!(started.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_worker_killed_while_it_is_free_costs_no_event() {
     let (kill, _) = tokio::sync::broadcast::channel::<()>(1);
     let killer = kill.clone();
@@ -137,7 +160,7 @@ async fn a_worker_killed_while_it_is_free_costs_no_event() {
         Ok(Process::follow(|_| async move {
             let _ = killed.recv().await;
             process.kill().await;
-            "signal: 9 (SIGKILL)".to_owned()
+            fake::killed_from_outside()
         }))
     });
     let pool = pool(fake::function("posts"), spawn).await;
@@ -222,7 +245,7 @@ async fn events_for_a_function_that_cannot_start_fail_with_the_reason_and_it_is_
     let counted = Arc::clone(&attempts);
     let spawn: Spawn = Arc::new(move |_, _| {
         counted.fetch_add(1, Ordering::SeqCst);
-        Ok(Process::follow(|_| async { "exit status: 1: USERS_TABLE is not set".to_owned() }))
+        Ok(Process::follow(|_| async { fake::ended("exit status: 1: USERS_TABLE is not set") }))
     });
     let pool = pool(fake::function("posts"), spawn).await;
     let error = invoke(&pool, json!({})).await.unwrap_err();
@@ -254,7 +277,7 @@ async fn a_program_that_is_not_there_and_an_init_error_are_told() {
         Ok(Process::follow(|_| async move {
             let url = format!("{address}/2018-06-01/runtime/init/error");
             reqwest::Client::new().post(url).json(&fake::refusal()).send().await.unwrap();
-            "exit status: 1".to_owned()
+            fake::ended("exit status: 1")
         }))
     });
     let pool_failing = pool(fake::function("posts"), reporting).await;

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io::{self, Write},
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -17,9 +17,13 @@ use tokio::{
     process::{Child, Command},
     sync::oneshot,
     task::JoinHandle,
+    time::timeout,
 };
 
 use crate::runtime_api::Session;
+
+/// How long a dead process' standard error may take to close.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What every worker is started with.
 #[derive(Debug, Clone)]
@@ -45,10 +49,19 @@ pub fn end_with_host() {
 /// Starts a worker of a function that will call at the session's address.
 pub(crate) type Spawn = Arc<dyn Fn(&Function, &Session) -> io::Result<Process> + Send + Sync>;
 
+/// How a worker ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// For people, for example `exit status: 1: USERS_TABLE is not set`.
+    pub(crate) how: String,
+    /// Whether it was killed from outside, with `kill -9`: its own doing was no part in it.
+    pub(crate) killed: bool,
+}
+
 /// A started worker. It is killed when this value is dropped.
 pub(crate) struct Process {
-    /// Says how it ended; taken once it has.
-    ended: Option<JoinHandle<String>>,
+    /// Taken once it has ended.
+    ended: Option<JoinHandle<Ended>>,
     kill: oneshot::Sender<()>,
 }
 
@@ -56,20 +69,21 @@ impl Process {
     /// Follows a process: `run` ends the process once its argument resolves, and says how it ended.
     pub(crate) fn follow<F>(run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
     where
-        F: Future<Output = String> + Send + 'static,
+        F: Future<Output = Ended> + Send + 'static,
     {
         let (kill, killed) = oneshot::channel();
         Self { ended: Some(tokio::spawn(run(killed))), kill }
     }
 
-    /// Waits until it ends by itself, and says how, for example `exit status: 1`.
-    pub(crate) async fn ended(&mut self) -> String {
-        let Some(ended) = &mut self.ended else {
-            return "it had ended already".to_owned();
+    /// Waits until it has ended without being told to.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        let unknown = |how: &str| Ended { how: how.to_owned(), killed: false };
+        let Some(task) = &mut self.ended else {
+            return unknown("it had ended already");
         };
-        let how = ended.await.unwrap_or_else(|error| error.to_string());
+        let ended = task.await.unwrap_or_else(|error| unknown(&error.to_string()));
         self.ended = None;
-        how
+        ended
     }
 
     /// Ends it, and waits until it is gone.
@@ -130,11 +144,13 @@ fn variables(function: &Function, session: &Session, environment: &WorkerEnviron
 }
 
 /// Forwards what the process prints, until it ends or is killed.
-async fn follow(mut child: Child, name: String, killed: oneshot::Receiver<()>) -> String {
+async fn follow(mut child: Child, name: String, killed: oneshot::Receiver<()>) -> Ended {
     // Held open for as long as the process runs: see `end_with_host`.
     let stdin = child.stdin.take();
-    let stdout = child.stdout.take().map(|out| tokio::spawn(forward(name.clone(), out)));
-    let stderr = child.stderr.take().map(|err| tokio::spawn(forward(name, err)));
+    if let Some(stdout) = child.stdout.take() {
+        tokio::spawn(forward(name.clone(), stdout));
+    }
+    let stderr = child.stderr.take().map(|stderr| tokio::spawn(forward(name, stderr)));
     let status = tokio::select! {
         status = child.wait() => status,
         // Also when the sender is dropped: nobody wants the process any more.
@@ -144,18 +160,25 @@ async fn follow(mut child: Child, name: String, killed: oneshot::Receiver<()>) -
         }
     };
     drop(stdin);
-    let mut last_words = None;
-    for printed in [stdout, stderr].into_iter().flatten() {
-        // The pipes close with the process, unless it left children of its own behind.
-        if let Ok(Ok(line)) = tokio::time::timeout(Duration::from_secs(1), printed).await {
-            last_words = line.or(last_words);
-        }
-    }
-    match (status, last_words) {
-        (Ok(status), Some(words)) => format!("{status}: {words}"),
-        (Ok(status), None) => status.to_string(),
-        (Err(error), _) => error.to_string(),
-    }
+    let last_words = match stderr {
+        // The pipe closes with the process, unless it left children of its own behind.
+        Some(stderr) => timeout(LAST_WORDS, stderr).await.ok().and_then(Result::ok).flatten(),
+        None => None,
+    };
+    let killed = matches!(&status, Ok(status) if is_kill(*status));
+    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    Ended { how: last_words.map_or(status.clone(), |words| format!("{status}: {words}")), killed }
+}
+
+#[cfg(unix)]
+fn is_kill(status: ExitStatus) -> bool {
+    const SIGKILL: i32 = 9;
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGKILL)
+}
+
+#[cfg(not(unix))]
+fn is_kill(_: ExitStatus) -> bool {
+    false
 }
 
 /// Copies lines to the host's standard error under the function's name, and returns the last one.

@@ -41,8 +41,7 @@ async fn a_worker_is_a_process_with_lambdas_environment_alone_and_says_why_it_en
     let session = api.connect();
 
     let mut process = spawn(&function(folder, "fail"), &session).unwrap();
-    let how = process.ended().await;
-    assert_eq!(how, "exit status: 3: USERS_TABLE is not set");
+    assert_eq!(process.ended().await, fake::ended("exit status: 3: USERS_TABLE is not set"));
     assert_eq!(std::fs::read_to_string(folder.join("arguments")).unwrap(), "function posts\n");
     let environment = std::fs::read_to_string(folder.join("environment.part")).unwrap();
     for (name, value) in [
