@@ -137,7 +137,7 @@ impl Demo {
     }
 
     async fn until_published(&self, post_id: &str, token: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let post = self.send(Method::GET, &format!("/posts/{post_id}?wait=10"), token, None).await?;
             match post["status"].as_str() {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::{self, Write as _},
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -33,6 +34,9 @@ const REGION: &str = "us-east-1";
 const STACK_NAME: &str = "tintype";
 /// Access key and secret alike, as LocalStack's users are used to. Presigned URLs are verified with it.
 const KEY: &str = "test";
+
+/// In the state folder: what the functions have printed since the last start.
+const LOG: &str = "functions.log";
 
 /// What the command line says.
 #[derive(Debug, Clone)]
@@ -183,6 +187,7 @@ impl System {
             program: std::env::current_exe().map_err(|source| Error::System { what: "this program's own path is not known", source })?,
             region: REGION.to_owned(),
             credentials: credentials.clone(),
+            log: Arc::new(File::create(state.path(LOG)).map_err(|source| Error::System { what: "the log cannot be written", source })?),
         };
         let lambda = Lambda::start(&deployment.functions, control.clone(), queues.clone(), workers).await?;
         let deliver = {
@@ -286,9 +291,10 @@ fn announce(api_port: u16, stage: &str, aws_port: u16, state_dir: &Path) {
         "Tintype is running.\n  \
            API  http://{host}:{api_port}/{stage}\n  \
            AWS  http://{host}:{aws_port}  (DynamoDB, S3, SQS, Lambda, Secrets Manager; key {KEY}, secret {KEY}, region {REGION})\n  \
-           state in {state}; Ctrl-C stops\n",
+           state in {state}, what the functions log in {log}; Ctrl-C stops\n",
         host = Ipv4Addr::LOCALHOST,
         state = state_dir.display(),
+        log = state_dir.join(LOG).display(),
     );
     let mut stdout = io::stdout().lock();
     // Nobody may be reading; the system runs all the same.

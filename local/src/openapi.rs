@@ -5,7 +5,7 @@ use utoipa::openapi::{
     security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-/// The `OpenAPI` 3.1 document of the whole API, as `docs/openapi.json` holds it and `GET /v1/openapi.json` answers it.
+/// The OpenAPI 3.1 document of the whole API, as `docs/openapi.json` holds it and `GET /v1/openapi.json` answers it.
 pub fn document() -> String {
     let mut json = merged().to_pretty_json().expect("the document is JSON");
     json.push('\n');

@@ -47,7 +47,7 @@ async fn health() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-/// This document (`OpenAPI` 3.1).
+/// This document (OpenAPI 3.1).
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200, description = "The document", body = Object, content_type = "application/json")))]
 async fn document() -> Response {
     let mut response = DOCUMENT.into_response();

@@ -2,6 +2,8 @@
 
 pub(crate) mod store;
 
+use std::str::FromStr;
+
 use axum::{
     Json,
     extract::State,
@@ -86,6 +88,21 @@ pub(crate) struct Devices {
     next_cursor: Option<String>,
     /// The session of this request.
     current: SessionId,
+}
+
+/// Which of the viewer's sessions a path means.
+pub(crate) enum Which {
+    /// `current`: the session of the request. Whoever logs out need not know its id.
+    Current,
+    Other(SessionId),
+}
+
+impl FromStr for Which {
+    type Err = <SessionId as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "current" { Ok(Self::Current) } else { text.parse().map(Self::Other) }
+    }
 }
 
 /// Logs in.
@@ -189,11 +206,15 @@ pub(crate) async fn list(
     delete,
     path = "/sessions/{session_id}",
     tag = "sessions",
-    params(("session_id" = SessionId, Path, description = "The session")),
+    params(("session_id" = String, Path, description = "The session's id, or `current`")),
     security(("access_token" = [])),
     responses((status = 204, description = "It is logged out"), responses::Authenticated, responses::Lookup)
 )]
-pub(crate) async fn end(State(app): State<App>, Viewer(viewer): Viewer, PathId(session): PathId<SessionId>) -> Result<StatusCode, Problem> {
+pub(crate) async fn end(State(app): State<App>, Viewer(viewer): Viewer, PathId(which): PathId<Which>) -> Result<StatusCode, Problem> {
+    let session = match which {
+        Which::Current => viewer.session_id,
+        Which::Other(id) => id,
+    };
     let was_alive = store::end(&app.users, viewer.user_id, session, Time::now()).await?;
     if was_alive { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
 }

@@ -40,6 +40,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub fn open(path: &Path, tables: &[deployment::Table]) -> Result<Database, Error> {
     let file = path.to_str().ok_or_else(|| Error::Mismatch(format!("the path {} is not UTF-8", path.display())))?;
     let database = Database::new(file).map_err(|error| Error::Unreadable(format!("{file}: {error}")))?;
+    index_streams(path).map_err(|source| Error::Database { path: path.to_owned(), source })?;
     for table in tables {
         let refused = |error: &dyn std::fmt::Display| Error::Mismatch(format!("the table {}: {error}", table.name));
         match database.describe_table(DescribeTableRequest { table_name: table.name.clone() }) {
@@ -58,6 +59,14 @@ pub fn open(path: &Path, tables: &[deployment::Table]) -> Result<Database, Error
         }
     }
     Ok(database)
+}
+
+/// `dynoxide` keeps every stream record and looks for the newest of a table at each write and for the next at each read. Without
+/// this index both go through all of them, and the system slows down with all that was ever written.
+fn index_streams(path: &Path) -> rusqlite::Result<()> {
+    rusqlite::Connection::open(path)?.execute_batch(
+        "CREATE INDEX IF NOT EXISTS stream_records_by_number ON _stream_records (table_name, CAST(sequence_number AS INTEGER))",
+    )
 }
 
 /// Compares what cannot change while items are kept: keys, indexes and the stream.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     future::Future,
     io::{self, Write},
     path::PathBuf,
@@ -34,6 +35,8 @@ pub struct WorkerEnvironment {
     pub region: String,
     /// What workers sign their requests with.
     pub credentials: Credentials,
+    /// Takes what workers print, each line under the function's name.
+    pub log: Arc<File>,
 }
 
 /// Ends this process when the host is gone, however it went: the host holds the other end of
@@ -113,8 +116,8 @@ pub(crate) fn processes(environment: WorkerEnvironment) -> Spawn {
         #[cfg(unix)]
         command.process_group(0);
         let child = command.spawn()?;
-        let name = function.binary.clone();
-        Ok(Process::follow(|killed| follow(child, name, killed)))
+        let log = Log { function: function.binary.clone(), file: Arc::clone(&environment.log) };
+        Ok(Process::follow(|killed| follow(child, log, killed)))
     })
 }
 
@@ -144,13 +147,13 @@ fn variables(function: &Function, session: &Session, environment: &WorkerEnviron
 }
 
 /// Forwards what the process prints, until it ends or is killed.
-async fn follow(mut child: Child, name: String, killed: oneshot::Receiver<()>) -> Ended {
+async fn follow(mut child: Child, log: Log, killed: oneshot::Receiver<()>) -> Ended {
     // Held open for as long as the process runs: see `end_with_host`.
     let stdin = child.stdin.take();
     if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(forward(name.clone(), stdout));
+        tokio::spawn(forward(log.clone(), stdout));
     }
-    let stderr = child.stderr.take().map(|stderr| tokio::spawn(forward(name, stderr)));
+    let stderr = child.stderr.take().map(|stderr| tokio::spawn(forward(log, stderr)));
     let status = tokio::select! {
         status = child.wait() => status,
         // Also when the sender is dropped: nobody wants the process any more.
@@ -181,8 +184,22 @@ fn is_kill(_: ExitStatus) -> bool {
     false
 }
 
-/// Copies lines to the host's standard error under the function's name, and returns the last one.
-async fn forward(name: String, output: impl AsyncRead + Unpin) -> Option<String> {
+/// Where a worker's lines go.
+#[derive(Clone)]
+struct Log {
+    function: String,
+    file: Arc<File>,
+}
+
+impl Log {
+    fn write(&self, line: &str) {
+        // In one call, so that lines of several workers do not mix. A full disk is no reason to stop the system.
+        let _ = (&*self.file).write_all(format!("[{}] {line}\n", self.function).as_bytes());
+    }
+}
+
+/// Copies lines into the log under the function's name, and returns the last one.
+async fn forward(log: Log, output: impl AsyncRead + Unpin) -> Option<String> {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     let mut last = None;
@@ -193,7 +210,7 @@ async fn forward(name: String, output: impl AsyncRead + Unpin) -> Option<String>
             Ok(_) => {
                 let text = String::from_utf8_lossy(&line);
                 let text = text.trim_end();
-                say(&name, text);
+                log.write(text);
                 if !text.is_empty() {
                     last = Some(text.to_owned());
                 }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeMap, fs::File, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use super::*;
 use crate::{fake, runtime_api::RuntimeApi};
@@ -23,6 +23,7 @@ fn program(folder: &Path) -> Spawn {
         program,
         region: "eu-central-1".to_owned(),
         credentials: Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() },
+        log: Arc::new(File::create(folder.join("log")).unwrap()),
     })
 }
 
