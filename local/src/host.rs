@@ -85,8 +85,13 @@ pub enum Error {
         source: io::Error,
     },
     /// The template says something that is wrong, or not emulated.
-    #[error(transparent)]
-    Template(#[from] tintype_template::Error),
+    #[error("{}: {source}", path.display())]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// What, and where.
+        source: tintype_template::Error,
+    },
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] state::Error),
@@ -160,7 +165,7 @@ fn read_template(path: &Path, aws_port: u16) -> Result<Deployment, Error> {
     let aws_endpoint = format!("http://{}:{aws_port}", Ipv4Addr::LOCALHOST);
     let parameters = BTreeMap::from([("AwsEndpointUrl".to_owned(), aws_endpoint.clone())]);
     let machine = Machine { account_id: ACCOUNT_ID.to_owned(), region: REGION.to_owned(), stack_name: STACK_NAME.to_owned(), aws_endpoint };
-    Ok(tintype_template::read(&text, &parameters, &machine)?)
+    tintype_template::read(&text, &parameters, &machine).map_err(|source| Error::Template { path: path.to_owned(), source })
 }
 
 /// What runs, in the order in which it stops.

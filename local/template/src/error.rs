@@ -35,13 +35,12 @@ impl std::error::Error for Error {}
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("template.yaml:")?;
         if self.place.line > 0 {
-            write!(formatter, "{}:", self.place.line)?;
+            write!(formatter, "line {}: ", self.place.line)?;
         }
         if !self.place.path.is_empty() {
-            write!(formatter, " {}:", self.place.path)?;
+            write!(formatter, "{}: ", self.place.path)?;
         }
-        write!(formatter, " {}", self.message)
+        formatter.write_str(&self.message)
     }
 }

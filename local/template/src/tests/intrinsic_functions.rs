@@ -182,7 +182,7 @@ fn what_cannot_be_evaluated_is_refused() {
     ] {
         let error = with_variable(expression).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(
-            error.starts_with("template.yaml:") && error.contains("Resources.Function.Properties.Environment.Variables.VALUE"),
+            error.starts_with("line ") && error.contains("Resources.Function.Properties.Environment.Variables.VALUE"),
             "{expression}: {error}"
         );
         assert!(error.ends_with(reason), "{expression}: {error}");

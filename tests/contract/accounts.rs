@@ -1,0 +1,133 @@
+//! Accounts and profiles.
+
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::harness::{Caller, Person, people::PASSWORD, unique};
+
+#[tokio::test]
+async fn who_signs_up_gets_an_account_and_tokens() {
+    let name = unique("Ada");
+    let body = json!({"username": name, "email": format!("{name}@example.com"), "password": PASSWORD, "display_name": "Ada Lovelace"});
+    let answer = Caller::nobody().post("/accounts", body).await.expect(201);
+
+    assert_eq!(answer["user"]["username"], name.to_lowercase(), "usernames are lower-cased");
+    assert_eq!(answer["user"]["display_name"], "Ada Lovelace");
+    assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(900)));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let ada = Caller::nobody().with_token(answer["access_token"].as_str().expect("a token"));
+    assert_eq!(ada.get("/me").await.expect(200)["id"], answer["user"]["id"]);
+}
+
+#[tokio::test]
+async fn of_sign_ups_with_one_username_at_once_exactly_one_wins() {
+    let nobody = Caller::nobody();
+    for _ in 0..4 {
+        let name = unique("ada");
+        let sign_up = |number: usize| {
+            let body = json!({"username": name, "email": format!("{number}.{name}@example.com"), "password": PASSWORD});
+            nobody.post("/accounts", body)
+        };
+        let mut winners = Vec::new();
+        for answer in join_all((0..4).map(sign_up)).await {
+            if answer.status == 201 {
+                winners.push(answer["user"]["id"].clone());
+            } else {
+                answer.problem(409, "username-taken");
+            }
+        }
+        assert_eq!(winners.len(), 1);
+        let profile = nobody.get(&format!("/users/{name}")).await.expect(200);
+        assert_eq!(profile["id"], winners[0], "the name is the winner's");
+    }
+}
+
+#[tokio::test]
+async fn of_sign_ups_with_one_address_at_once_exactly_one_wins_and_the_others_names_stay_free() {
+    let nobody = Caller::nobody();
+    let email = format!("{}@example.com", unique("ada"));
+    let names: Vec<String> = (0..4).map(|_| unique("ada")).collect();
+    let answers =
+        join_all(names.iter().map(|name| nobody.post("/accounts", json!({"username": name, "email": email, "password": PASSWORD})))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    for (name, answer) in names.iter().zip(answers) {
+        if answer.status != 201 {
+            answer.problem(409, "email-taken");
+            nobody.get(&format!("/users/{name}")).await.problem(404, "not-found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_or_address_is_taken_whatever_its_case() {
+    let ada = Person::sign_up("ada").await;
+    let shouted = json!({"username": ada.username.to_uppercase(), "email": format!("other.{}", ada.email), "password": PASSWORD});
+    ada.post("/accounts", shouted).await.problem(409, "username-taken");
+    let shouted = json!({"username": unique("eve"), "email": ada.email.to_uppercase(), "password": PASSWORD});
+    ada.post("/accounts", shouted).await.problem(409, "email-taken");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_sign_up_is_named_by_pointers() {
+    let name = unique("ada");
+    for (field, value) in [
+        ("username", json!("ab")),
+        ("username", json!("a b c")),
+        ("username", json!("suggested")),
+        ("username", json!(7)),
+        ("email", json!("nowhere")),
+        ("email", json!("a@b@example.com")),
+        ("password", json!("short")),
+        ("password", json!("x".repeat(2000))),
+        ("display_name", json!("x".repeat(200))),
+        ("display_name", json!("turned \u{202E} round")),
+        ("is_admin", json!(true)),
+    ] {
+        let mut body = json!({"username": name, "email": format!("{name}@example.com"), "password": PASSWORD});
+        body[field] = value;
+        Caller::nobody().post("/accounts", body).await.invalid(&[&format!("/{field}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_profile_shows_what_its_owner_made_of_it() {
+    let (ada, bob) = (Person::sign_up("ada").await, Person::sign_up("bob").await);
+    let change = json!({"display_name": "Ada L.", "bio": "Engines.\nAnalytical ones.", "website": "https://example.com/ada"});
+    ada.patch("/me", change.clone()).await.expect(200);
+
+    let profile = bob.get(&format!("/users/{}", ada.username.to_uppercase())).await.expect(200);
+    for (field, value) in change.as_object().expect("fields") {
+        assert_eq!(&profile[field], value);
+    }
+    assert_eq!(profile["username"], ada.username);
+    assert_eq!(profile["id"], ada.id);
+    assert_eq!(profile["counts"], json!({"posts": 0, "followers": 0, "following": 0}));
+}
+
+#[tokio::test]
+async fn a_change_of_one_field_leaves_the_others() {
+    let ada = Person::sign_up("ada").await;
+    ada.patch("/me", json!({"bio": "Engines", "website": "https://example.com"})).await.expect(200);
+    ada.patch("/me", json!({"bio": "Poetry"})).await.expect(200);
+    let me = ada.get("/me").await.expect(200);
+    assert_eq!((&me["bio"], &me["website"]), (&json!("Poetry"), &json!("https://example.com")));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_profile_is_named_by_pointers() {
+    let ada = Person::sign_up("ada").await;
+    for (field, value) in [
+        ("display_name", json!("x".repeat(200))),
+        ("bio", json!("x".repeat(5000))),
+        ("website", json!("javascript:alert(1)")),
+        ("username", json!("eve")),
+    ] {
+        ada.patch("/me", json!({field: value})).await.invalid(&[&format!("/{field}")]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_has_a_name_that_nobody_took() {
+    Caller::nobody().get(&format!("/users/{}", unique("nobody"))).await.problem(404, "not-found");
+    Caller::nobody().get("/users/not!a!name").await.problem(404, "not-found");
+}

@@ -1,0 +1,14 @@
+//! Faults: hosts and workers that are killed, and starts that can't succeed; and the demo, which wants a host to itself.
+//!
+//! Each test has hosts of its own, on free ports with a folder of their own. Processes are watched through `/proc`: Linux only.
+#![cfg(target_os = "linux")]
+
+#[allow(dead_code, unused_imports, reason = "the contract suite uses the rest")]
+#[path = "../contract/harness/mod.rs"]
+mod harness;
+
+mod crashes;
+mod demo;
+mod process;
+mod starts;
+mod workers;
