@@ -1,6 +1,11 @@
 //! The command line.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -52,16 +57,14 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Function { ref name }) => function::run(name),
-        Some(Command::Openapi) => {
-            print!("{}", openapi::document());
-            Ok(())
-        }
+        Some(Command::Openapi) => print(&openapi::document()).map_err(Into::into),
         None => run_host(arguments.into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tintype: {}", one_line(error.as_ref()));
+            // Nobody may be reading.
+            let _ = writeln!(io::stderr(), "tintype: {}", one_line(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -70,6 +73,15 @@ pub fn main() -> ExitCode {
 fn run_host(options: host::Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(host::run(options))?)
+}
+
+/// Writes to standard output, as far as somebody reads: `head -1` behind a pipe is no failure.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// Errors from below may have line breaks in them.

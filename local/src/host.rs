@@ -3,14 +3,15 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Write as _},
+    io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tintype_cloud::{
-    Credentials, dynamodb,
+    ACCOUNT_ID, Credentials, REGION, dynamodb,
     endpoint::{self, Services},
     s3::Buckets,
     secrets::Secrets,
@@ -24,19 +25,21 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
+    time::{Instant, timeout_at},
 };
 
-use crate::demo;
+use crate::{cli::print, demo};
 
-const ACCOUNT_ID: &str = "000000000000";
-const REGION: &str = "us-east-1";
 const STACK_NAME: &str = "tintype";
 /// Access key and secret alike, as LocalStack's users are used to. Presigned URLs are verified with it.
 const KEY: &str = "test";
 
-/// In the state folder: what the functions have printed since the last start.
+/// In the state folder: what the functions have printed since the last start. That of the start before has `.1` behind its name.
 const LOG: &str = "functions.log";
+
+/// How long what functions have in hand may take when the host stops. The gateway gives requests as long.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What the command line says.
 #[derive(Debug, Clone)]
@@ -168,6 +171,24 @@ fn read_template(path: &Path, aws_port: u16) -> Result<Deployment, Error> {
     tintype_template::read(&text, &parameters, &machine).map_err(|source| Error::Template { path: path.to_owned(), source })
 }
 
+/// What workers are started from: this very program, also when a build has put another in its place since.
+fn this_program() -> Result<PathBuf, Error> {
+    if cfg!(target_os = "linux") {
+        return Ok(format!("/proc/{}/exe", std::process::id()).into());
+    }
+    std::env::current_exe().map_err(|source| Error::System { what: "this program's own path is not known", source })
+}
+
+/// An empty log; what it held before is kept beside it until the next start.
+fn new_log(state: &StateDir, name: &str) -> Result<File, Error> {
+    let path = state.path(name);
+    match std::fs::rename(&path, state.path(&format!("{name}.1"))) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(source),
+        _ => File::create(path),
+    }
+    .map_err(|source| Error::System { what: "the log cannot be written", source })
+}
+
 /// What runs, in the order in which it stops.
 struct System {
     /// Tells what brings work in (gateway and triggers) to stop.
@@ -189,10 +210,10 @@ impl System {
 
         let queues = Queues::open(&state.path("queues.db"), &deployment.queues)?;
         let workers = WorkerEnvironment {
-            program: std::env::current_exe().map_err(|source| Error::System { what: "this program's own path is not known", source })?,
+            program: this_program()?,
             region: REGION.to_owned(),
             credentials: credentials.clone(),
-            log: Arc::new(File::create(state.path(LOG)).map_err(|source| Error::System { what: "the log cannot be written", source })?),
+            log: Arc::new(new_log(state, LOG)?),
         };
         let lambda = Lambda::start(&deployment.functions, control.clone(), queues.clone(), workers).await?;
         let deliver = {
@@ -238,11 +259,13 @@ impl System {
         let Self { stop_intake, gateway, triggers, lambda, stop_endpoint, endpoint } = self;
         // Whoever does not listen any more has ended already.
         let _ = stop_intake.send(true);
+        let deadline = Instant::now() + GRACE;
         ended(gateway).await;
-        for trigger in triggers {
-            ended(trigger).await;
-        }
+        let mut triggers = JoinSet::from_iter(triggers.into_iter().map(ended));
+        // A function that takes longer is ended; its events come again after the next start.
+        let _ = timeout_at(deadline, async { while triggers.join_next().await.is_some() {} }).await;
         lambda.stop().await;
+        while triggers.join_next().await.is_some() {}
         let _ = stop_endpoint.send(true);
         ended(endpoint).await;
     }
@@ -301,7 +324,6 @@ fn announce(api_port: u16, stage: &str, aws_port: u16, state_dir: &Path) {
         state = state_dir.display(),
         log = state_dir.join(LOG).display(),
     );
-    let mut stdout = io::stdout().lock();
-    // Nobody may be reading; the system runs all the same.
-    let _ = stdout.write_all(banner.as_bytes()).and_then(|()| stdout.flush());
+    // The system runs all the same.
+    let _ = print(&banner);
 }

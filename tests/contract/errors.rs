@@ -47,6 +47,25 @@ async fn a_body_that_is_another_thing_than_asked_is_not_valid() {
 }
 
 #[tokio::test]
+async fn an_array_passes_for_no_object_and_no_answer_names_the_inside_or_repeats_what_was_sent() {
+    let ada = Person::sign_up("ada").await;
+    for (body, pointer, detail) in [
+        (json!(5), "", "must be an object"),
+        (json!([ada.username, PASSWORD]), "", "must be an object"),
+        (json!({"login": ada.username, "password": 12_345_678}), "/password", "must be a string"),
+        (json!({"login": ada.username}), "/password", "is required"),
+    ] {
+        let answer = Caller::nobody().post("/sessions", body).await.invalid(&[pointer]);
+        assert_eq!(answer["errors"][0]["detail"], detail, "{}", answer.text);
+    }
+    let photo = json!([["image/jpeg", 1, null]]);
+    let answer = ada.post("/posts", json!({"photos": photo})).await.invalid(&["/photos/0"]);
+    assert_eq!(answer["errors"][0]["detail"], "must be an object", "{}", answer.text);
+    let twice = ada.request(Method::PATCH, "/me").header("content-type", "application/json").body(r#"{"bio": "a", "bio": "b"}"#);
+    Answer::to(twice).await.invalid(&["/bio"]);
+}
+
+#[tokio::test]
 async fn a_body_nested_without_end_harms_nobody() {
     let ada = Person::sign_up("ada").await;
     let deep = "[".repeat(30_000);

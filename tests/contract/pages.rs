@@ -1,9 +1,14 @@
 //! Lists come in pages: complete, without repetition, and each cursor good for its own list alone.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Caller, Person, people::ids, photographs::publish};
+use crate::harness::{
+    Caller, Person,
+    people::{PASSWORD, ids},
+    photographs::publish,
+};
 
 fn next_cursor(body: &Value) -> String {
     body["next_cursor"].as_str().expect("there is a next page").to_owned()
@@ -55,6 +60,28 @@ async fn a_cursor_of_another_list_or_person_is_refused() {
     }
     for nonsense in ["", "nonsense", "eyJ2IjoxfQ", &"A".repeat(3000)] {
         ada.get(&format!("{}?cursor={nonsense}", followers(&ada))).await.invalid(&["?cursor"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_whose_key_somebody_made_up_is_refused() {
+    let ada = Person::sign_up("ada").await;
+    join_all((0..2).map(|_| async { Person::sign_up("fan").await.follow(&ada).await })).await;
+    ada.post("/sessions", json!({"login": ada.username, "password": PASSWORD})).await.expect(201);
+    for _ in 0..2 {
+        publish(&ada, "a post").await;
+    }
+    for path in [format!("/users/{}/followers", ada.username), format!("/users/{}/posts", ada.username), "/sessions".to_owned()] {
+        let cursor = next_cursor(&ada.get(&format!("{path}?limit=1")).await.expect(200).body);
+        let inside: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&cursor).expect("base64")).expect("JSON");
+        let key = inside["k"].as_str().expect("a key");
+        let (prefix, _) = key.split_once('#').expect("a key has parts");
+        for made_up in ["", "x", "ACCOUNT", prefix, &format!("{prefix}#"), &format!("{prefix}#x"), &format!("{key}x"), &"x".repeat(2000)] {
+            let mut forged = inside.clone();
+            forged["k"] = json!(made_up);
+            let cursor = URL_SAFE_NO_PAD.encode(forged.to_string());
+            ada.get(&format!("{path}?cursor={cursor}")).await.invalid(&["?cursor"]);
+        }
     }
 }
 

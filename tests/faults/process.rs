@@ -33,9 +33,20 @@ impl Host {
 
     /// The same, with the AWS endpoints on this port, and more options.
     pub(crate) fn start_with(folder: &Path, aws_port: &str, options: &[&str]) -> Self {
+        Self::run(program(), folder, aws_port, options)
+    }
+
+    /// The same, run from another file.
+    pub(crate) fn start_program(path: &Path, folder: &Path) -> Self {
+        let mut program = Command::new(path);
+        program.current_dir(host::root());
+        Self::run(program, folder, "0", &[])
+    }
+
+    fn run(mut program: Command, folder: &Path, aws_port: &str, options: &[&str]) -> Self {
         let state = folder.join("state");
         let (log, _) = host::create_log(&state);
-        let mut child = program()
+        let mut child = program
             .args(host::arguments(&state, aws_port))
             .args(options)
             .stdin(Stdio::piped())
@@ -110,6 +121,11 @@ impl Worker {
 
     pub(crate) fn is_running(&self) -> bool {
         Self::read(self.pid).is_some_and(|now| now.started == self.started)
+    }
+
+    /// SIGSTOP
+    pub(crate) fn freeze(&self) {
+        signal("STOP", self.pid);
     }
 
     /// SIGKILL, unless it has just ended by itself.

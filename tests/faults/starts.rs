@@ -93,6 +93,15 @@ fn a_state_folder_that_cannot_be_written() {
 }
 
 #[test]
+fn a_state_folder_that_holds_something_else() {
+    let folder = folder();
+    let diary = folder.path().join("diary.txt");
+    fs::write(&diary, "dear diary").expect("a file");
+    fails_with(&run(&[&FREE_PORTS[..], &["--reset"]].concat(), folder.path()), &[folder.path().to_str().expect("a path")]);
+    assert!(diary.exists());
+}
+
+#[test]
 fn a_state_folder_that_another_host_uses() {
     let folder = folder();
     let _host = Host::start(folder.path());

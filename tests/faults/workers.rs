@@ -1,6 +1,9 @@
 //! Worker processes: one that dies is replaced, and none outlives its host.
 
-use std::time::Duration;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -8,6 +11,7 @@ use crate::{
     harness::{
         Caller, Person, Ticket,
         photographs::{publish, telephone_photo},
+        until,
     },
     process::{Host, Worker, all_end, folder},
 };
@@ -56,6 +60,36 @@ async fn killing_the_host_alone_leaves_no_worker_behind() {
     let workers = host.kill();
     assert!(workers.len() >= 4, "{workers:?}");
     all_end(&workers);
+}
+
+#[tokio::test]
+async fn ctrl_c_does_not_wait_for_a_function_that_hangs() {
+    let folder = folder();
+    let host = Host::start(folder.path());
+    let nobody = Caller::nobody_at(&host.addresses);
+    let (ada, bob) = (Person::sign_up_at(&nobody, "ada").await, Person::sign_up_at(&nobody, "bob").await);
+    publish(&ada, "so that workers are there").await;
+    let routers = || host.workers().into_iter().filter(|worker| worker.function == "event-router");
+    until("the router has worked", Duration::from_secs(20), async || routers().next()).await;
+    routers().for_each(|worker| worker.freeze());
+    // The router gets this, and would have half a minute for it.
+    bob.follow(&ada).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let started = Instant::now();
+    let (status, workers) = host.interrupt();
+    assert!(status.success(), "{status}");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert!(workers.iter().all(|worker| !worker.is_running()), "they end before it does");
+}
+
+#[tokio::test]
+async fn workers_start_also_when_a_build_has_replaced_the_program() {
+    let folder = folder();
+    let program = folder.path().join("tintype");
+    fs::hard_link(env!("CARGO_BIN_EXE_tintype"), &program).expect("a link");
+    let host = Host::start_program(&program, folder.path());
+    fs::remove_file(program).expect("it is there");
+    Person::sign_up_at(&Caller::nobody_at(&host.addresses), "ada").await;
 }
 
 #[tokio::test]

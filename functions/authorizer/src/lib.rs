@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use aws_lambda_events::{
     apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayCustomAuthorizerResponse},
-    http::{HeaderMap, header::AUTHORIZATION},
     iam::IamPolicyStatement,
 };
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
-use tintype_auth::{AuthError, Identity, Verifier};
+use tintype_auth::{AuthError, Identity, Verifier, bearer};
 use tintype_core::Time;
 use tintype_tables::{Table, config};
 use tintype_telemetry::{self as telemetry, Outcome, Work};
@@ -53,17 +52,11 @@ async fn answer(verifier: &Verifier, event: LambdaEvent<Request>) -> Result<Perm
 }
 
 async fn authorize(verifier: &Verifier, request: &Request) -> Result<Permission, Refusal> {
-    let token = bearer(&request.headers).ok_or(Refusal::Unauthorized)?;
+    let token = bearer(&request.headers)?.ok_or(Refusal::Unauthorized)?;
     let stage = request.method_arn.as_deref().and_then(stage_of).ok_or(Refusal::Malformed)?;
     let caller = verifier.identify(token, Time::now()).await?;
     telemetry::field("viewer.id", caller.user_id.to_string());
     Ok(permission(stage, caller))
-}
-
-/// The `Authorization` header's bearer token (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// `arn:aws:execute-api:{region}:{account}:{api}/{stage}` of `.../{method}/{path}`.
@@ -134,7 +127,18 @@ fn outcome(result: &Result<Permission, Refusal>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lambda_events::http::header::AUTHORIZATION;
+    use aws_sdk_dynamodb::{
+        Client, Config,
+        config::{Credentials, Region},
+    };
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+    };
     use serde_json::{Value, json};
+    use tintype_auth::{Claims, Signer};
+    use tintype_core::{SessionId, UserId};
 
     fn event(file: &str) -> Request {
         let path = format!("{}/../../events/authorizer/{file}.json", env!("CARGO_MANIFEST_DIR"));
@@ -149,6 +153,82 @@ mod tests {
 
     async fn refusal(request: Request) -> Diagnostic {
         answer(&verifier(), LambdaEvent::new(request, lambda_runtime::Context::default())).await.unwrap_err().into()
+    }
+
+    /// A Users table that holds the public key, and the session if it is alive.
+    #[derive(Debug, Clone)]
+    struct Users {
+        jwks: String,
+        user_id: UserId,
+        session_id: SessionId,
+        is_alive: bool,
+    }
+
+    impl Users {
+        fn item(&self, pk: &str, sk: &str) -> Option<Value> {
+            let session = format!("SESSION#{}", self.session_id);
+            if (pk, sk) == ("KEYS", "JWKS") {
+                Some(json!({"jwks": {"S": self.jwks}}))
+            } else if self.is_alive && pk == format!("USER#{}", self.user_id) && sk == session {
+                Some(json!({
+                    "id": {"S": self.session_id},
+                    "generation": {"N": "0"},
+                    "rotated_at": {"S": Time::now()},
+                    "created_at": {"S": Time::now()},
+                    "user_agent": {"NULL": true},
+                    "expires_at": {"N": "4102444800"},
+                }))
+            } else {
+                None
+            }
+        }
+
+        fn verifier(self) -> Verifier {
+            let connector = SharedHttpConnector::new(self);
+            let config = Config::builder()
+                .behavior_version_latest()
+                .region(Region::new("us-east-1"))
+                .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+                .http_client(http_client_fn(move |_, _| connector.clone()));
+            Verifier::new(Table { client: Client::from_conf(config.build()), name: "users".to_owned() })
+        }
+    }
+
+    impl HttpConnector for Users {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let request: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            let key = |name: &str| request["Key"][name]["S"].as_str().unwrap().to_owned();
+            let answer = self.item(&key("pk"), &key("sk")).map_or_else(|| json!({}), |item| json!({"Item": item}));
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), answer.to_string().into())))
+        }
+    }
+
+    /// The answer to an event with a good token, whose session is alive or not.
+    async fn answer_to_a_good_token(is_alive: bool) -> (Claims, Result<Permission, Diagnostic>) {
+        let signer = Signer::from_secret("a secret");
+        let (user_id, session_id) = (UserId::new(), SessionId::new());
+        let claims = Claims::new(user_id, session_id, Time::now());
+        let mut request = event("request");
+        request.headers.insert(AUTHORIZATION, format!("Bearer {}", signer.sign(&claims).unwrap()).parse().unwrap());
+        let users = Users { jwks: signer.jwks(), user_id, session_id, is_alive };
+        let event = LambdaEvent::new(request, lambda_runtime::Context::default());
+        (claims, answer(&users.verifier(), event).await.map_err(Diagnostic::from))
+    }
+
+    #[tokio::test]
+    async fn a_good_token_of_a_session_that_is_alive_is_answered_with_a_permission() {
+        let (claims, permission) = answer_to_a_good_token(true).await;
+        let permission = permission.unwrap();
+        assert_eq!(permission.principal_id, Some(claims.sub.to_string()));
+        assert_eq!(permission.policy_document.statement[0].resource, ["arn:aws:execute-api:us-east-1:000000000000:abc123/v1/*"]);
+        let caller = Caller { user_id: claims.sub.to_string(), session_id: claims.sid.to_string(), exp: claims.exp.to_string() };
+        assert_eq!(permission.context, caller);
+    }
+
+    #[tokio::test]
+    async fn a_good_token_of_a_session_that_has_ended_is_refused() {
+        let (_, permission) = answer_to_a_good_token(false).await;
+        assert_eq!(permission.unwrap_err().error_message, "Unauthorized");
     }
 
     #[test]
@@ -197,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn a_table_that_fails_is_not_the_callers_fault() {
         let request = event("request");
-        assert!(bearer(&request.headers).is_some());
+        assert!(bearer(&request.headers).unwrap().is_some());
         let refusal = refusal(request).await;
         assert_eq!((refusal.error_type.as_str(), refusal.error_message.as_str()), ("Unavailable", "keys or sessions can't be read"));
     }

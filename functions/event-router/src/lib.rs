@@ -20,8 +20,8 @@ use outgoing::{Outgoing, Queues};
 /// What every item that speaks has, whatever else it has.
 #[derive(Deserialize)]
 struct Spoken {
-    event_id: String,
-    event: String,
+    event_id: Option<String>,
+    event: Option<String>,
 }
 
 /// All that the router reads of an event: the rest is the consumers'.
@@ -72,20 +72,20 @@ async fn forward(queues: &Queues, records: &[EventRecord]) -> HashSet<String> {
 }
 
 fn what_to_send(record: &EventRecord) -> Option<Outgoing> {
-    let now: Spoken = spoken(&record.change.new_image)?;
-    let before = spoken(&record.change.old_image).map(|before| before.event_id);
-    if before.as_deref() == Some(&now.event_id) {
+    let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
+    let spoken = |image: &serde_dynamo::Item| serde_dynamo::from_item::<_, Spoken>(image.clone());
+    let (now, before) = match (spoken(&record.change.new_image), spoken(&record.change.old_image)) {
+        (Ok(now), Ok(before)) => (now, before),
+        (Err(error), _) | (_, Err(error)) => return Some(Outgoing::dead(sequence_number, String::new(), format!("not an event: {error}"))),
+    };
+    if now.event_id.is_none() || now.event_id == before.event_id {
         return None;
     }
-    let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
-    Some(match serde_json::from_str::<Envelope>(&now.event) {
-        Ok(envelope) => Outgoing::new(sequence_number, now.event, &envelope.kind, envelope.trace_id),
-        Err(error) => Outgoing::dead(sequence_number, now.event, format!("not an event: {error}")),
+    let event = now.event.unwrap_or_default();
+    Some(match serde_json::from_str::<Envelope>(&event) {
+        Ok(envelope) => Outgoing::new(sequence_number, event, &envelope.kind, envelope.trace_id),
+        Err(error) => Outgoing::dead(sequence_number, event, format!("not an event: {error}")),
     })
-}
-
-fn spoken(image: &serde_dynamo::Item) -> Option<Spoken> {
-    serde_dynamo::from_item(image.clone()).ok()
 }
 
 #[cfg(test)]
@@ -118,11 +118,14 @@ mod tests {
     #[test]
     fn an_unknown_or_unreadable_event_goes_to_the_dead_letters_with_its_reason() {
         let [unknown, unreadable] = records("unroutable").try_into().unwrap();
+        let mut wordless = unreadable.clone();
+        wordless.change.new_image = serde_dynamo::to_item(serde_json::json!({"event_id": "1"})).unwrap();
         let dead = |record| match what_to_send(record).unwrap().destination {
             Destination::DeadLetters { reason } => reason,
             other => panic!("{other:?}"),
         };
         assert_eq!(dead(&unknown), "no queue is for events of type post.painted");
         assert!(dead(&unreadable).starts_with("not an event: "));
+        assert!(dead(&wordless).starts_with("not an event: "));
     }
 }

@@ -49,6 +49,8 @@ impl Outgoing {
 
     /// An event that nobody can read.
     pub(crate) fn dead(sequence_number: String, body: String, reason: String) -> Self {
+        // SQS takes no empty body.
+        let body = if body.is_empty() { "{}".to_owned() } else { body };
         Self { sequence_number, body, trace_id: String::new(), destination: Destination::DeadLetters { reason } }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn fan_out(tables: &Tables, post: &NewPost) -> Result<(), Error
 
 /// Whoever unfollowed between our read and our write may have been mended before we wrote. Reading the page once more, after
 /// the write, finds them (for 1/40 of the write's price); whoever unfollows later is mended after we wrote.
-async fn mend_those_who_left(tables: &Tables, author: UserId, after: Option<String>, written: &[UserId]) -> Result<(), Error> {
+pub(crate) async fn mend_those_who_left(tables: &Tables, author: UserId, after: Option<String>, written: &[UserId]) -> Result<(), Error> {
     let still = users::followers_of(&tables.users, author, after, PAGE).await?;
     let still: HashSet<UserId> = still.items.into_iter().collect();
     // New followers may have pushed some off the page: for these few the follow itself is asked.

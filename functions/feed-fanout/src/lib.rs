@@ -1,7 +1,7 @@
 //! Keeps timelines: writes a new post into those of its author's followers, and mends one when a follow changes.
 //!
-//! Messages come at least once and in any order. Writing an entry twice writes the same entry; what a message asks for is
-//! always judged by the follows as they stand, read consistently, never by the message's age.
+//! Messages come at least once and in any order. An entry written twice is one entry, under one key; what a message asks for is
+//! always judged by the follows as they stand, read consistently.
 
 mod fanout;
 mod message;
@@ -93,3 +93,6 @@ async fn consume(tables: &Tables, dead_letters: &DeadLetters, message: &SqsMessa
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

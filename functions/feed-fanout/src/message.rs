@@ -22,6 +22,11 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
+    #[cfg(test)]
+    pub(crate) fn new(client: Client, queue: &str) -> Self {
+        Self { client, queue: queue.to_owned() }
+    }
+
     pub(crate) fn from_env(aws: &SdkConfig) -> Result<Self, Missing> {
         Ok(Self { client: Client::new(aws), queue: variable("FEED_FANOUT_DLQ_URL")? })
     }

@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tintype_tables::{
     Error, Key, Table,
     feeds::Entry,
-    table::{back_off, unavailable, write_units},
+    table::{back_off, failure, write_units},
 };
 
 /// The most that `BatchWriteItem` takes.
@@ -13,7 +13,7 @@ const BATCH: usize = 25;
 /// Batches under way at once.
 const PARALLEL: usize = 8;
 
-/// Writes entries; one that is there already is written again as it is.
+/// Writes entries; one that is there already is replaced by its like.
 pub(crate) async fn put(feeds: &Table, entries: impl IntoIterator<Item = Entry>) -> Result<(), Error> {
     let mut requests = Vec::new();
     for entry in entries {
@@ -45,7 +45,7 @@ async fn write_batch(feeds: &Table, mut batch: Vec<WriteRequest>) -> Result<(), 
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(failure)?;
         write_units(answer.consumed_capacity());
         batch = answer.unprocessed_items.and_then(|mut tables| tables.remove(&feeds.name)).unwrap_or_default();
         if batch.is_empty() {

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use lambda_http::Error;
 use tintype_auth::Verifier;
-use tintype_core::post_view::PostView;
+use tintype_core::{PostId, Time, post_view::PostView};
 use tintype_edge::{List, PageRequest, Parameters, Problem, Viewer, responses};
 use tintype_tables::{Table, config};
 use tintype_telemetry as telemetry;
@@ -62,16 +62,23 @@ async fn home_timeline(
     Viewer(viewer): Viewer,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<(HeaderMap, Json<List<PostView>>), Problem> {
-    let page = page.of(format!("feed {}", viewer.user_id))?;
+    let page = page.of(format!("feed {}", viewer.user_id), is_entry_key)?;
     let (posts, next) = timeline::read(&tables, viewer.user_id, page.after.clone(), page.limit).await?;
     telemetry::field("feed.items", posts.len());
     Ok(page.answer("/feed", posts, next))
+}
+
+/// `{published_at}#{post}`
+fn is_entry_key(key: &str) -> bool {
+    key.split_once('#').is_some_and(|(published_at, post)| published_at.parse::<Time>().is_ok() && post.parse::<PostId>().is_ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::{body::Body, http::Request, response::Response};
+    use tintype_core::UserId;
+    use tintype_tables::feeds;
     use tower::ServiceExt;
 
     /// Tables that nobody answers for: what is refused at the edge never asks them.
@@ -88,6 +95,15 @@ mod tests {
         parts.uri = parts.uri.to_string().replace("/v1/", "/").parse().unwrap();
         let request = Request::from_parts(parts, Body::empty());
         tintype_edge::service(router(unreachable_tables()), None).oneshot(request).await.unwrap()
+    }
+
+    #[test]
+    fn a_cursor_holds_the_key_of_an_entry_and_nothing_else() {
+        let key = feeds::key(UserId::new(), PostId::new(), Time::now()).sk;
+        assert!(is_entry_key(&key));
+        for made_up in ["", "#", "x", "x#x", &key[1..], &format!("{key}x"), &"x".repeat(2000)] {
+            assert!(!is_entry_key(made_up), "{made_up}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use tintype_core::{PostId, UserId, post_view::PostView};
+use tintype_core::{PostId, Time, UserId, post_view::PostView};
 use tintype_tables::{
     Error, Page,
     feeds::{self, Entry},
@@ -29,9 +29,10 @@ pub(crate) async fn read(
 ) -> Result<(Vec<PostView>, Option<String>), Error> {
     // The fences are read consistently: the answer to an unfollow promised that the next page hides the author.
     let (mut page, fences) = try_join!(entries(tables, viewer, after, limit), users::fences_of(&tables.users, viewer))?;
+    let now = Time::now();
     let mut views = Vec::with_capacity(limit);
     for round in 1.. {
-        let visible = page.items.iter().filter(|entry| !fences.contains(&entry.author_id));
+        let visible = page.items.iter().filter(|entry| !fences.contains(&entry.author_id) && !entry.has_expired(now));
         views.extend(hydrate(tables, viewer, visible).await?);
         if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {
             break;
@@ -42,7 +43,7 @@ pub(crate) async fn read(
 }
 
 async fn entries(tables: &Tables, viewer: UserId, after: Option<String>, limit: usize) -> Result<Page<Entry>, Error> {
-    let query = Query { pk: feeds::timeline(viewer), prefix: "", after, descending: true, consistent: false, limit };
+    let query = Query { pk: feeds::timeline(viewer), prefix: None, after, descending: true, consistent: false, limit };
     tables.feeds.query(query).await
 }
 

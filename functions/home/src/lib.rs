@@ -60,19 +60,14 @@ async fn document() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{
-        body::{Body, to_bytes},
-        http::Request,
-    };
+    use axum::body::to_bytes;
     use serde_json::Value;
-    use tower::ServiceExt;
 
     async fn answer(event: &str) -> Value {
         let path = format!("{}/../../events/home/{event}.json", env!("CARGO_MANIFEST_DIR"));
-        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let request = Request::get(event["path"].as_str().unwrap()).body(Body::empty()).unwrap();
-        let response = tintype_edge::service(router(), None).oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200);
+        let event = lambda_http::request::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let response = tintype_edge::answer("home", tintype_edge::service(router(), None), event).await;
+        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"application/json".parse().unwrap()));
         serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
     }
 

@@ -3,6 +3,10 @@
 //! Every step may have been done before: a photo's variants have their names from the ticket, the table takes each photo once, and
 //! the upload itself goes last, so that whatever was interrupted is done again. A post that was deleted or has failed meanwhile
 //! keeps nothing: what was written for it is taken back.
+//!
+//! Variants are named for the ticket, not for the bytes. A person who, while the ticket is good, uploads two different photographs of
+//! exactly the announced size, so closely that both are worked on at once, may see variants of one under the measures and blurhash of
+//! the other. It is their own post, and the cure would cost a write more for each photo (docs/DECISIONS.md, 21).
 
 use futures::future::try_join_all;
 use lambda_runtime::Error;

@@ -135,7 +135,7 @@ fn check_location(location: Location, checks: &mut Checks) -> Location {
     check_text(checks, "/location/name", &name, MOST_PLACE_CHARACTERS, false);
     checks.require((-90.0..=90.0).contains(&location.lat), "/location/lat", "must be from -90 to 90");
     checks.require((-180.0..=180.0).contains(&location.lng), "/location/lng", "must be from -180 to 180");
-    Location { name, ..location }
+    Location { name, ..location }.rounded()
 }
 
 fn check_text(checks: &mut Checks, pointer: &str, text: &str, most_characters: usize, multiline: bool) {
@@ -143,4 +143,21 @@ fn check_text(checks: &mut Checks, pointer: &str, text: &str, most_characters: u
     checks.require(is_short, pointer, format_args!("must have {most_characters} characters at most"));
     let is_clean = !text::has_forbidden_characters(text, multiline);
     checks.require(is_clean, pointer, "must not have control characters, or ones that change the direction of writing");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_place_is_kept_as_a_table_can_hold_it_and_a_caption_with_plain_line_breaks() {
+        let photo = json!({"content_type": "image/jpeg", "bytes": 1});
+        let location = json!({"name": "Null Island", "lat": 1e-200, "lng": -0.000_000_06});
+        let request = json!({"caption": "one\r\ntwo", "photos": [photo], "location": location});
+        let request: NewPost = serde_json::from_value(request).unwrap();
+        let post = request.into_post(UserId::new(), Time::now()).ok().unwrap();
+        assert_eq!(post.caption, "one\ntwo");
+        assert_eq!(post.location, Some(Location { name: "Null Island".to_owned(), lat: 0.0, lng: -0.000_000_1 }));
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Deserialize;
-use tintype_core::{PostId, name::Username, post::Post, post_view::PostView, profile::ProfileCard};
+use tintype_core::{PostId, Time, name::Username, post::Post, post_view::PostView, profile::ProfileCard};
 use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, Viewer, responses};
 use tintype_tables::{posts, users};
 use tokio::try_join;
@@ -35,9 +35,8 @@ pub(crate) async fn list_published(
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<PostList, Problem> {
     let author_id = users::find(&stores.users, &username).await?.ok_or_else(Problem::not_found)?;
-    let paging = page.of(format!("published posts of {author_id}"))?;
-    let after = paging.after_within(posts::PUBLISHED)?;
-    let page = posts::published_by(&stores.posts, author_id, after, paging.limit).await?;
+    let paging = page.of(format!("published posts of {author_id}"), is_published_key)?;
+    let page = posts::published_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?;
     let ids: Vec<PostId> = page.items.iter().map(|listed| listed.post_id).collect();
     // Authors see at once what they have just published; to others it may come a second later.
     let is_author = viewer.is_some_and(|viewer| viewer.user_id == author_id);
@@ -90,12 +89,22 @@ pub(crate) async fn list_unpublished(
     Parameters(OwnPosts { limit, cursor, .. }): Parameters<OwnPosts>,
 ) -> Result<PostList, Problem> {
     let author_id = viewer.user_id;
-    let paging = PageRequest::new(limit, cursor).of(format!("unpublished posts of {author_id}"))?;
-    let after = paging.after_within(posts::UNPUBLISHED)?;
-    let page = posts::unpublished_by(&stores.posts, author_id, after, paging.limit).await?;
+    let paging = PageRequest::new(limit, cursor).of(format!("unpublished posts of {author_id}"), is_unpublished_key)?;
+    let page = posts::unpublished_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?;
     let (drafts, author) = try_join!(posts::drafts(&stores.posts, &page.items), users::card(&stores.users, author_id))?;
     let author = author.ok_or_else(Problem::not_found)?;
     Ok(paging.answer("/me/posts?status=unpublished", views(&page.items, &drafts, &author), page.next))
+}
+
+/// `PUBLISHED#{published_at}#{post}`
+fn is_published_key(key: &str) -> bool {
+    let place = key.strip_prefix(posts::PUBLISHED).and_then(|place| place.split_once('#'));
+    place.is_some_and(|(published_at, post)| published_at.parse::<Time>().is_ok() && post.parse::<PostId>().is_ok())
+}
+
+/// `UNPUBLISHED#{post}`
+fn is_unpublished_key(key: &str) -> bool {
+    key.strip_prefix(posts::UNPUBLISHED).is_some_and(|post| post.parse::<PostId>().is_ok())
 }
 
 /// The views of those `ids` that are among `posts`, in their order: what has gone since the page was read is left out.

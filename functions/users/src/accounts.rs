@@ -52,6 +52,9 @@ impl SignUp {
     fn check(self) -> Result<Applicant, Problem> {
         let mut checks = Checks::default();
         let username = checks.keep("/username", self.username.parse::<Username>());
+        if username.as_ref().is_some_and(Username::is_reserved) {
+            checks.reject("/username", "is reserved");
+        }
         let email = checks.keep("/email", self.email.parse::<Email>());
         let password = checks.keep("/password", Password::chosen(&self.password));
         let display_name = self.display_name.as_deref().map(fields::display_name).transpose();
@@ -59,6 +62,7 @@ impl SignUp {
         let (Some(username), Some(email), Some(password), Some(display_name)) = (username, email, password, display_name) else {
             return Err(checks.into_problem());
         };
+        checks.finish()?;
         Ok(Applicant { username, email, password, display_name })
     }
 }
@@ -92,5 +96,24 @@ fn taken(taken: Taken) -> Problem {
         Taken::Username => Problem::conflict("username-taken", "The username is taken."),
         Taken::Email => Problem::conflict("email-taken", "There is an account with this e-mail address."),
         Taken::Both => Problem::conflict("username-taken", "The username is taken, and there is an account with this e-mail address."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_username_is_told_with_all_else_that_is_wrong() {
+        let sign_up = |email: &str| SignUp {
+            username: "Suggested".to_owned(),
+            email: email.to_owned(),
+            password: "correct horse battery".to_owned(),
+            display_name: None,
+        };
+        for (email, pointers) in [("ada@example.org", &["/username"][..]), ("nowhere", &["/username", "/email"])] {
+            let problem = sign_up(email).check().err().unwrap();
+            assert_eq!(problem.errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), pointers);
+        }
     }
 }

@@ -125,9 +125,16 @@ async fn people(
     page: PageRequest,
 ) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
     let id = users::find(&app.users, username).await?.ok_or_else(Problem::not_found)?;
-    let page = page.of(format!("{list} {id}"))?;
-    let query =
-        Query { pk: users::partition(id), prefix, after: page.after.clone(), descending: false, consistent: false, limit: page.limit };
+    let is_key = |key: &str| key.strip_prefix(prefix).is_some_and(|other_end| other_end.parse::<UserId>().is_ok());
+    let page = page.of(format!("{list} {id}"), is_key)?;
+    let query = Query {
+        pk: users::partition(id),
+        prefix: Some(prefix),
+        after: page.after.clone(),
+        descending: false,
+        consistent: false,
+        limit: page.limit,
+    };
     let found = users::edges(&app.users, query).await?;
     let cards = users::cards(&app.users, found.items.iter().copied()).await?;
     let people = found.items.iter().filter_map(|id| cards.get(id)).map(Author::from).collect();

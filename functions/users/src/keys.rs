@@ -11,7 +11,7 @@ use thiserror::Error;
 use tintype_auth::Signer;
 use tintype_tables::{
     Table,
-    table::{text, unavailable},
+    table::{back_off, failure, text},
     users,
 };
 
@@ -30,6 +30,8 @@ pub(crate) enum SecretError {
 pub(crate) struct Keys {
     pub(crate) signer: Signer,
     pub(crate) refresh: RefreshKey,
+    /// The public keys that tokens may be signed with.
+    jwks: String,
 }
 
 impl Keys {
@@ -41,25 +43,48 @@ impl Keys {
     }
 
     pub(crate) fn from_secret(secret: &str) -> Self {
-        Self { signer: Signer::from_secret(secret), refresh: RefreshKey::from_secret(secret) }
+        let signer = Signer::from_secret(secret);
+        Self { jwks: signer.jwks(), signer, refresh: RefreshKey::from_secret(secret) }
     }
 
-    /// Lets everybody who verifies tokens know the public key; writes only if they don't know it yet.
-    pub(crate) async fn publish(&self, users: &Table) -> Result<(), tintype_tables::Error> {
-        #[derive(Deserialize)]
-        struct Published {
-            jwks: String,
+    /// Lets everybody who verifies tokens know the public key, beside those that they know already: a new secret must not void the
+    /// tokens that are about. Writes only if they don't know it yet.
+    pub(crate) async fn publish(&mut self, users: &Table) -> Result<(), tintype_tables::Error> {
+        let mut attempt = 0;
+        loop {
+            let published: Option<Published> = users.get(&users::jwks(), true).await?;
+            let published = published.map(|published| published.jwks);
+            // A set that can't be read verifies nothing: it is no loss.
+            self.jwks = published.as_deref().and_then(|set| self.signer.jwks_beside(set).ok()).unwrap_or_else(|| self.signer.jwks());
+            if published.as_ref() == Some(&self.jwks) {
+                return Ok(());
+            }
+            match replace(users, published, self.jwks.clone()).await {
+                // Another instance was faster: its set is the one to stand in.
+                Err(tintype_tables::Error::Condition(_)) => back_off(attempt).await?,
+                result => return result,
+            }
+            attempt += 1;
         }
-        let published: Option<Published> = users.get(&users::jwks(), true).await?;
-        let jwks = self.signer.jwks();
-        if published.is_some_and(|published| published.jwks == jwks) {
-            return Ok(());
-        }
-        let mut item = users::jwks().item();
-        item.insert("jwks".to_owned(), text(jwks));
-        Box::pin(users.client.put_item().table_name(&users.name).set_item(Some(item)).send()).await.map_err(unavailable)?;
-        Ok(())
     }
+}
+
+#[derive(Deserialize)]
+struct Published {
+    jwks: String,
+}
+
+/// Publishes the set `next`, if the one that is published is still `read`.
+async fn replace(users: &Table, read: Option<String>, next: String) -> Result<(), tintype_tables::Error> {
+    let mut item = users::jwks().item();
+    item.insert("jwks".to_owned(), text(next));
+    let put = users.client.put_item().table_name(&users.name).set_item(Some(item));
+    let put = match read {
+        Some(jwks) => put.condition_expression("jwks = :read").expression_attribute_values(":read", text(jwks)),
+        None => put.condition_expression("attribute_not_exists(pk)"),
+    };
+    Box::pin(put.send()).await.map_err(failure)?;
+    Ok(())
 }
 
 /// The public keys of access tokens, as a JWK set (RFC 7517).
@@ -71,5 +96,5 @@ impl Keys {
 )]
 pub(crate) async fn jwks(State(app): State<App>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
-    (headers, app.keys.signer.jwks()).into_response()
+    (headers, app.keys.jwks.clone()).into_response()
 }

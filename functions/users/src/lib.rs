@@ -42,7 +42,7 @@ pub async fn run() -> Result<(), Error> {
     let secret = config::variable("TOKEN_SECRET_ARN")?;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let (keys, ()) = tokio::join!(Keys::load(&secrets, &secret), users.warm());
-    let keys = keys?;
+    let mut keys = keys?;
     keys.publish(&users).await?;
     let verifier = Verifier::new(users.clone());
     tintype_edge::serve("users", router(App { users, posts, keys: Arc::new(keys) }), Some(verifier)).await

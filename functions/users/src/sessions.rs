@@ -194,7 +194,8 @@ pub(crate) async fn list(
     Viewer(viewer): Viewer,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<(HeaderMap, Json<Devices>), Problem> {
-    let page = page.of(format!("sessions {}", viewer.user_id))?;
+    let is_key = |key: &str| key.strip_prefix(users::SESSIONS).is_some_and(|id| id.parse::<SessionId>().is_ok());
+    let page = page.of(format!("sessions {}", viewer.user_id), is_key)?;
     let found = store::page(&app.users, viewer.user_id, page.after.clone(), page.limit, Time::now()).await?;
     let devices = found.items.into_iter().filter_map(device).collect();
     let (headers, Json(list)) = page.answer("/sessions", devices, found.next);

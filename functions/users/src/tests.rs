@@ -1,6 +1,13 @@
 //! The gateway's events against the whole function, as far as it gets without a table.
 
-use aws_sdk_dynamodb::Config;
+use aws_sdk_dynamodb::{
+    Config,
+    config::{Credentials, Region},
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+};
 use axum::{body::to_bytes, response::Response};
 use serde_json::{Value, json};
 
@@ -13,9 +20,45 @@ fn app() -> App {
 }
 
 async fn answer(event: &str) -> Response {
+    answer_of(app(), event).await
+}
+
+async fn answer_of(app: App, event: &str) -> Response {
     let path = format!("{}/../../events/users/{event}.json", env!("CARGO_MANIFEST_DIR"));
     let request = lambda_http::request::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    tintype_edge::answer("users", tintype_edge::service(router(app()), None), request).await
+    tintype_edge::answer("users", tintype_edge::service(router(app), None), request).await
+}
+
+/// Tables that answer every request with the same status and body.
+#[derive(Debug, Clone)]
+struct Answering(u16, Value);
+
+impl HttpConnector for Answering {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let Self(status, body) = self;
+        HttpConnectorFuture::ready(Ok(HttpResponse::new((*status).try_into().unwrap(), body.to_string().into())))
+    }
+}
+
+impl Answering {
+    fn app(self) -> App {
+        let connector = SharedHttpConnector::new(self);
+        let config = Config::builder()
+            .behavior_version_latest()
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .http_client(http_client_fn(move |_, _| connector.clone()));
+        let table = Table { client: Client::from_conf(config.build()), name: "table".to_owned() };
+        App { users: table.clone(), posts: table, keys: Arc::new(Keys::from_secret("a secret")) }
+    }
+}
+
+/// How DynamoDB cancels a sign-up's transaction in which the conditions of some writes did not hold.
+fn cancelled(failed: [bool; 5]) -> Answering {
+    let reason = |failed| json!({ "Code": if failed { "ConditionalCheckFailed" } else { "None" } });
+    let reasons: Vec<Value> = failed.into_iter().map(reason).collect();
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    Answering(400, json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}))
 }
 
 async fn body(response: Response) -> Value {
@@ -35,6 +78,37 @@ async fn pointers(event: &str) -> Vec<String> {
 #[tokio::test]
 async fn all_that_is_wrong_with_a_sign_up_is_said_at_once() {
     assert_eq!(pointers("sign-up-invalid").await, ["/username", "/email", "/password", "/display_name"]);
+}
+
+#[tokio::test]
+async fn a_sign_up_is_answered_with_the_person_and_tokens_that_nobody_may_keep() {
+    let response = answer_of(Answering(200, json!({})).app(), "sign-up").await;
+    assert_eq!((response.status().as_u16(), &response.headers()["cache-control"]), (201, &"no-store".parse().unwrap()));
+    let signed_in = body(response).await;
+    assert_eq!((&signed_in["user"]["username"], &signed_in["token_type"]), (&json!("ada"), &json!("Bearer")));
+    assert!(signed_in["user"].get("password_hash").is_none());
+}
+
+#[tokio::test]
+async fn a_sign_up_says_what_is_taken() {
+    for (failed, status, code) in [
+        ([true, false, false, false, false], 409, "username-taken"),
+        ([false, true, false, false, false], 409, "email-taken"),
+        ([true, true, false, false, false], 409, "username-taken"),
+        ([false, false, true, false, false], 500, "internal"),
+    ] {
+        let response = answer_of(cancelled(failed).app(), "sign-up").await;
+        assert_eq!((response.status().as_u16(), &body(response).await["code"]), (status, &json!(code)), "{failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn whom_no_table_knows_is_not_found_and_can_not_log_in() {
+    let empty = || Answering(200, json!({})).app();
+    assert_eq!(answer_of(empty(), "get-profile").await.status(), 404);
+    assert_eq!(answer_of(empty(), "follow").await.status(), 404);
+    let response = answer_of(empty(), "log-in").await;
+    assert_eq!((response.status().as_u16(), &body(response).await["code"]), (401, &json!("invalid-credentials")));
 }
 
 #[tokio::test]
@@ -60,6 +134,22 @@ async fn the_public_keys_may_be_kept_and_verify_what_the_function_signs() {
     let claims = tintype_auth::Claims::new(tintype_core::UserId::new(), tintype_core::SessionId::new(), tintype_core::Time::now());
     let token = app().keys.signer.sign(&claims).unwrap();
     assert_eq!(tintype_auth::verify(&token, &keys, tintype_core::Time::now()), Ok(claims));
+}
+
+#[tokio::test]
+async fn a_new_secret_leaves_the_tokens_of_the_last_one_good() {
+    let (mut keys, last) = (Keys::from_secret("a new secret"), app().keys);
+    let published = json!({"Item": {"jwks": {"S": last.signer.jwks()}}});
+    keys.publish(&Answering(200, published).app().users).await.unwrap();
+    let mut app = app();
+    app.keys = Arc::new(keys);
+    let now = tintype_core::Time::now();
+    let claims = tintype_auth::Claims::new(tintype_core::UserId::new(), tintype_core::SessionId::new(), now);
+    let tokens = [&last, &app.keys].map(|keys| keys.signer.sign(&claims).unwrap());
+    let answered = tintype_auth::Keys::from_jwks(&body(answer_of(app, "jwks").await).await.to_string()).unwrap();
+    for token in tokens {
+        assert_eq!(tintype_auth::verify(&token, &answered, now).as_ref(), Ok(&claims));
+    }
 }
 
 #[tokio::test]

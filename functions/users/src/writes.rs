@@ -2,9 +2,37 @@
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update, builders::PutBuilder};
 use tintype_tables::{
-    Key, Table,
+    Error, Key, Table,
     table::{Item, number},
 };
+
+/// The writes of a transaction, each known by its place.
+#[derive(Default)]
+pub(crate) struct Transaction(Vec<TransactWriteItem>);
+
+/// Where a write stands in its transaction: so that a condition that did not hold is told by what was to be written, not by counting.
+#[derive(Clone, Copy)]
+pub(crate) struct Place(usize);
+
+impl Transaction {
+    /// Adds a write; its place is for [`Place::is_in`].
+    pub(crate) fn push(&mut self, write: TransactWriteItem) -> Place {
+        self.0.push(write);
+        Place(self.0.len() - 1)
+    }
+
+    /// Does all the writes, or none.
+    pub(crate) async fn commit(self, table: &Table) -> Result<(), Error> {
+        table.transact(self.0).await
+    }
+}
+
+impl Place {
+    /// Whether the condition of this write is among those that `failed`, as [`Error::Condition`] has them.
+    pub(crate) fn is_in(self, failed: &[bool]) -> bool {
+        failed.get(self.0) == Some(&true)
+    }
+}
 
 const ABSENT: &str = "attribute_not_exists(pk)";
 const PRESENT: &str = "attribute_exists(pk)";

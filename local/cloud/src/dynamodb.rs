@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, io, path::Path, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use dynoxide::{
     Database, DynoxideError,
@@ -17,13 +17,16 @@ use dynoxide::{
         update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest},
     },
 };
-use http::{Request, Uri, header::HOST};
+use http::{
+    HeaderValue, Request, StatusCode, Uri,
+    header::{CONTENT_TYPE, HOST},
+};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tintype_template::deployment;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::MissedTickBehavior};
 
@@ -148,12 +151,43 @@ impl Proxy {
         Ok((Self { authority, client }, Server { stop, task }))
     }
 
-    /// Passes a request on, with its headers: the server looks at its signature's shape.
+    /// Passes a request on, with its headers: the server looks at its signature's shape. What AWS refuses
+    /// and the server takes is refused here.
     pub(crate) async fn answer(&self, head: http::request::Parts, body: Bytes) -> Result<Response, Box<dyn std::error::Error>> {
+        if head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes() == QUERY)
+            && let Some(key) = serde_json::from_slice(&body).ok().and_then(|query| empty_key(&query))
+        {
+            return Ok(validation_error(&format!(
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {key}"
+            )));
+        }
         let path_and_query = head.uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str());
         let mut request = Request::from_parts(head.clone(), Full::new(body));
         *request.uri_mut() = Uri::builder().scheme("http").authority(&*self.authority).path_and_query(path_and_query).build()?;
         request.headers_mut().remove(HOST);
         Ok(self.client.request(request).await?.map(Body::new))
     }
+}
+
+const QUERY: &[u8] = b"DynamoDB_20120810.Query";
+
+/// The key attribute that a query compares with an empty string, which no key can be.
+fn empty_key(query: &Value) -> Option<String> {
+    let condition = query["KeyConditionExpression"].as_str()?;
+    let is_part_of_a_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '#' | ':');
+    let words: Vec<&str> = condition.split(|c: char| !is_part_of_a_word(c)).filter(|word| !word.is_empty()).collect();
+    let is_empty = |word: &str| query["ExpressionAttributeValues"][word]["S"] == "";
+    let value = words.iter().position(|word| word.starts_with(':') && is_empty(word))?;
+    // The attribute is the nearest name before the value: `sk = :v`, `begins_with(sk, :v)`, `sk BETWEEN :a AND :v`.
+    let is_name = |word: &&&str| !word.starts_with(':') && !["AND", "BETWEEN"].contains(&word.to_ascii_uppercase().as_str());
+    let name = words[..value].iter().rev().find(is_name)?;
+    let name = query["ExpressionAttributeNames"][*name].as_str().unwrap_or(name);
+    Some(name.to_owned())
+}
+
+fn validation_error(message: &str) -> Response {
+    let body = json!({"__type": "com.amazon.coral.validate#ValidationException", "message": message}).to_string();
+    let mut response = (StatusCode::BAD_REQUEST, body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
 }

@@ -1,6 +1,7 @@
 //! The state folder: one process at a time, and a small durable database for what the parts remember.
 
 use std::{
+    ffi::OsStr,
     fs::{File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use rusqlite::Connection;
+use uuid::Uuid;
 
 /// Why state cannot be opened, read or written. Displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,9 @@ pub enum Error {
     /// Another process holds the folder's lock.
     #[error("the state folder {} is in use by another process", .0.display())]
     InUse(PathBuf),
+    /// There is something in the folder, and no host has put it there.
+    #[error("the folder {} is not empty and holds no state of this host: it is left alone", .0.display())]
+    Foreign(PathBuf),
     /// The folder, or a file in it, cannot be made or written.
     #[error("the state folder {} is not usable: {source}", path.display())]
     Folder {
@@ -50,22 +55,27 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the folder, making it if it is missing; `reset` empties it first.
+    /// Opens the folder, making it if it is missing; `reset` removes all state first. A folder that
+    /// holds something and no state is refused.
     pub fn open(path: &Path, reset: bool) -> Result<Self, Error> {
         let refused = |source| Error::Folder { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(refused)?;
         // Absolute, because it outlives any change of the working directory.
         let root = path.canonicalize().map_err(refused)?;
+        if !root.join(LOCK_FILE).exists() && root.read_dir().map_err(refused)?.next().is_some() {
+            return Err(Error::Foreign(path.to_owned()));
+        }
         let lock = lock(&root)?;
         if reset {
-            empty(&root).map_err(refused)?;
+            remove_state(&root).map_err(refused)?;
         }
         let control = Control::open(&root.join("control.db"))?;
         Ok(Self { root, control, _lock: lock })
     }
 
-    /// The path of a file or folder of state.
+    /// The path of a file or folder of state, one of those that a reset removes.
     pub fn path(&self, name: &str) -> PathBuf {
+        debug_assert!(FILES.contains(&name) || DATABASES.contains(&name) || name == BLOBS, "a reset would leave {name}");
         self.root.join(name)
     }
 
@@ -75,7 +85,14 @@ impl StateDir {
     }
 }
 
-const LOCK_FILE: &str = "lock";
+/// Also what tells a folder of state from any other: it is the first file that is made.
+const LOCK_FILE: &str = "tintype.lock";
+
+/// Everything else that a host makes in its folder: databases (with the files that SQLite puts beside
+/// them), plain files, and a folder of blobs with UUIDs as names.
+const DATABASES: [&str; 3] = ["control.db", "dynamodb.db", "queues.db"];
+const FILES: [&str; 2] = ["functions.log", "functions.log.1"];
+const BLOBS: &str = "buckets";
 
 /// Takes the exclusive lock. Opening the lock file for writing also proves that the folder is writable.
 fn lock(root: &Path) -> Result<File, Error> {
@@ -89,20 +106,37 @@ fn lock(root: &Path) -> Result<File, Error> {
     }
 }
 
-/// Removes everything but the lock, which is held.
-fn empty(root: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(root)? {
+/// Removes what a host makes, and nothing that somebody else has put there. The lock, which is held, stays.
+fn remove_state(root: &Path) -> io::Result<()> {
+    let databases = DATABASES.iter().flat_map(|name| ["", "-journal", "-shm", "-wal"].map(|suffix| format!("{name}{suffix}")));
+    for name in databases.chain(FILES.map(str::to_owned)) {
+        unless_missing(std::fs::remove_file(root.join(name)))?;
+    }
+    let blobs = root.join(BLOBS);
+    if !blobs.is_dir() {
+        return Ok(());
+    }
+    for entry in blobs.read_dir()? {
         let entry = entry?;
-        if entry.file_name() == LOCK_FILE {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
-        } else {
+        if is_blob(&entry.file_name()) {
             std::fs::remove_file(entry.path())?;
         }
     }
+    // It stays if there is something else in it.
+    let _ = std::fs::remove_dir(blobs);
     Ok(())
+}
+
+fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether a file of this name among the blobs is one.
+pub(crate) fn is_blob(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| Uuid::try_parse(name).is_ok())
 }
 
 /// A SQLite database that several parts share, each with tables of its own
@@ -160,6 +194,35 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let error = StateDir::open(&file.join("state"), false).err().unwrap().to_string();
         assert!(error.contains("file/state") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_holds_something_else_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let diary = folder.path().join("diary.txt");
+        std::fs::write(&diary, "dear diary").unwrap();
+        for reset in [false, true] {
+            let error = StateDir::open(folder.path(), reset).err().unwrap();
+            assert!(matches!(error, Error::Foreign(_)) && !error.to_string().contains('\n'), "{error}");
+        }
+        let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["diary.txt"]);
+    }
+
+    #[test]
+    fn a_reset_removes_what_hosts_make_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path(), false).unwrap();
+        std::fs::create_dir(state.path("buckets")).unwrap();
+        let blob = format!("buckets/{}", Uuid::now_v7());
+        for name in ["functions.log", "control.db-journal", &blob, "buckets/photo.jpg", "diary.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        drop(state);
+        drop(StateDir::open(folder.path(), true).unwrap());
+        let exists = |name: &str| folder.path().join(name).exists();
+        assert!(!exists("functions.log") && !exists("control.db-journal") && !exists(&blob));
+        assert!(exists("buckets/photo.jpg") && exists("diary.txt"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use http::HeaderName;
 use serde_json::{Map, Value};
+use tintype_cloud::say;
 use tintype_lambda::InvokeError;
 use tintype_template::deployment;
 
@@ -12,7 +13,7 @@ use crate::{
     cache::{Identity, VerdictCache},
     call::Call,
     event::Events,
-    integration::Invoke,
+    integration::{Invocation, Invoke},
     policy::{Decision, Policy},
     refusal::Refusal,
     routes::Matched,
@@ -82,10 +83,12 @@ impl Authorizer {
     async fn ask(&self, call: &Call, matched: &Matched<'_>, events: &Events) -> Result<Verdict, Refusal> {
         let event = events.authorizer_request(call, matched)?;
         let payload = Bytes::from(event.to_string());
-        let answer = (self.invoke)(self.function.clone(), payload, call.trace_header()).await;
+        // It looks, and changes nothing.
+        let invocation = Invocation { function: self.function.clone(), payload, trace: call.trace_header(), repeatable: true };
+        let answer = (self.invoke)(invocation).await;
         match answer {
             Ok(answer) => Verdict::parse(&answer).ok_or_else(|| {
-                eprintln!("gateway: authorizer {} answered something that is not a policy", self.name);
+                say("gateway", &format!("authorizer {} answered something that is not a policy", self.name));
                 Refusal::AuthorizerConfigurationError
             }),
             Err(InvokeError::FunctionError { payload }) if error_message(&payload).as_deref() == Some(UNAUTHORIZED) => {

@@ -10,6 +10,7 @@ use http::{
 };
 use http_body_util::Full;
 use serde_json::{Map, Value};
+use tintype_cloud::say;
 use tintype_lambda::InvokeError;
 
 use crate::{call::Call, event, refusal::Refusal};
@@ -19,10 +20,22 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 /// The largest payload of a synchronous invocation.
 const MAX_PAYLOAD: usize = 6 * 1024 * 1024;
 
-/// Invokes a function (physical name, event, trace header): Lambda, or what a test puts in its place.
-pub(crate) type Invoke = Arc<dyn Fn(String, Bytes, String) -> Invocation + Send + Sync>;
+/// Invokes a function: Lambda, or what a test puts in its place.
+pub(crate) type Invoke = Arc<dyn Fn(Invocation) -> Answer + Send + Sync>;
 /// The answer to come.
-pub(crate) type Invocation = Pin<Box<dyn Future<Output = Result<Bytes, InvokeError>> + Send>>;
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Bytes, InvokeError>> + Send>>;
+
+/// What a function is asked.
+pub(crate) struct Invocation {
+    /// Physical name.
+    pub(crate) function: String,
+    /// The event.
+    pub(crate) payload: Bytes,
+    /// Trace header.
+    pub(crate) trace: String,
+    /// Whether asking twice does no harm.
+    pub(crate) repeatable: bool,
+}
 
 /// Headers of a function's answer that API Gateway writes itself: the function's go on as `x-amzn-Remapped-{name}`.
 const REMAPPED: [&str; 11] = [
@@ -52,14 +65,15 @@ pub(crate) async fn respond(
     if payload.len() > MAX_PAYLOAD {
         return Err(Refusal::RequestTooLarge);
     }
-    let invocation = invoke(function.to_owned(), payload, call.trace_header());
-    let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, invocation)
+    let repeatable = call.method.is_idempotent();
+    let invocation = Invocation { function: function.to_owned(), payload, trace: call.trace_header(), repeatable };
+    let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(invocation))
         .await
         .map_err(|_| Refusal::IntegrationTimeout)?
         .map_err(|error| refusal(function, &error))?;
 
     let answer = ProxyResponse::parse(&answer).map_err(|what| {
-        eprintln!("gateway: {function}: malformed Lambda proxy response: {what}");
+        say("gateway", &format!("{function}: malformed Lambda proxy response: {what}"));
         Refusal::IntegrationFailure
     })?;
     // Only a client whose (first) `Accept` is a binary media type gets bytes; any other gets the base64.
@@ -75,7 +89,7 @@ pub(crate) async fn respond(
 /// Whatever goes wrong in a function, its own timeout too, is a failed integration.
 fn refusal(function: &str, error: &InvokeError) -> Refusal {
     if matches!(error, InvokeError::UnknownFunction) {
-        eprintln!("gateway: {function}: no such function");
+        say("gateway", &format!("{function}: no such function"));
     }
     Refusal::IntegrationFailure
 }

@@ -24,11 +24,15 @@ mod tests;
 use std::sync::Arc;
 
 use tintype_cloud::s3::Buckets;
-use tintype_lambda::{InvokeError, Lambda};
+use tintype_lambda::Lambda;
 use tintype_template::deployment::{Api, MediaOrigin};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{gateway::Gateway, integration::Invoke, media::Media};
+use crate::{
+    gateway::Gateway,
+    integration::{Invocation, Invoke},
+    media::Media,
+};
 
 /// Whose API this is; part of the ARNs that authorizers see.
 #[derive(Debug, Clone)]
@@ -54,11 +58,10 @@ pub async fn serve(
     server::serve(listener, Arc::new(gateway), stop).await;
 }
 
-/// A client that hangs up, or the gateway's own timeout, ends no invocation: the function runs to its end, as on AWS.
+/// A client that hangs up, or the gateway's own timeout, ends no invocation that has begun: the function runs to its end, as on AWS.
 fn invoke_with(lambda: Lambda) -> Invoke {
-    Arc::new(move |function, payload, trace| {
+    Arc::new(move |Invocation { function, payload, trace, repeatable }| {
         let lambda = lambda.clone();
-        let invocation = tokio::spawn(async move { lambda.invoke(&function, payload, &trace).await });
-        Box::pin(async move { invocation.await.unwrap_or(Err(InvokeError::Stopping)) })
+        Box::pin(async move { lambda.invoke(&function, payload, &trace, repeatable).await })
     })
 }

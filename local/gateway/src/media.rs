@@ -6,7 +6,10 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS},
 };
 use http_body_util::Full;
-use tintype_cloud::s3::{Buckets, Object};
+use tintype_cloud::{
+    s3::{Buckets, Object},
+    say,
+};
 use tintype_template::deployment::MediaOrigin;
 
 use crate::routes::percent_decode;
@@ -39,7 +42,7 @@ impl Media {
         let object = match self.buckets.object(&self.origin.bucket, &key).await {
             Ok(object) => object?,
             Err(error) => {
-                eprintln!("gateway: {path}: {error}");
+                say("gateway", &format!("{path}: {error}"));
                 return None;
             }
         };

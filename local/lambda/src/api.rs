@@ -48,7 +48,7 @@ async fn invoke(State(lambda): State<Lambda>, Path(name): Path<String>, headers:
     match kind {
         "RequestResponse" => {
             let trace_id = header("x-amzn-trace-id").unwrap_or_default();
-            answer(name, lambda.invoke(name, payload, trace_id).await)
+            answer(name, lambda.invoke(name, payload, trace_id, false).await)
         }
         "Event" => match lambda.invoke_later(name, &payload) {
             Ok(()) => StatusCode::ACCEPTED.into_response(),
@@ -74,6 +74,9 @@ fn answer(name: &str, result: Result<Bytes, InvokeError>) -> Response {
     match result {
         Ok(answer) => (executed, answer).into_response(),
         Err(InvokeError::UnknownFunction) => no_such_function(name),
+        Err(InvokeError::Throttled) => {
+            refuse(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", &InvokeError::Throttled.to_string())
+        }
         Err(InvokeError::Stopping) => unavailable(&InvokeError::Stopping.to_string()),
         Err(error) => (executed, [("x-amz-function-error", "Unhandled")], error.payload()).into_response(),
     }

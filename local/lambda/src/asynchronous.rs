@@ -3,22 +3,19 @@
 //! A row goes when the function has succeeded, or when the on-failure destination has taken the
 //! event after the last retry. An attempt that the host's end cuts short does not count.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use rusqlite::params;
 use tintype_cloud::{
+    say,
     sqs::{self, Queues},
     state::{self, Control},
+    unix_millis as now,
 };
 use tokio::{
     sync::{Notify, watch},
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
 };
 use uuid::Uuid;
 
@@ -27,7 +24,6 @@ use crate::{
     invocation::{Invocation, InvokeError},
     pool::Pool,
     stop::stopped,
-    worker::say,
 };
 
 /// The pause before the first retry, doubled before each later one. AWS waits 1 min, then 2; who
@@ -113,7 +109,7 @@ impl Asynchronous {
                 pool: Arc::clone(&outlet.pool),
                 news: Arc::clone(&outlet.news),
                 attempts: JoinSet::new(),
-                in_hand: HashSet::new(),
+                in_hand: HashMap::new(),
             };
             tokio::spawn(courier.run(self.stop.subscribe()));
         }
@@ -131,6 +127,8 @@ impl Asynchronous {
         let outcome = match pool.invoke(invocation).await {
             Ok(_) => self.remove(row.id).map_err(sqs::Error::from),
             Err(InvokeError::Stopping) => Ok(()),
+            // It has not begun, which is no attempt.
+            Err(InvokeError::Throttled) => self.postpone(row.id, row.attempts, now() + millis(RETRY_PAUSE)).map_err(sqs::Error::from),
             Err(error) => self.failed(pool, row, &error),
         };
         if let Err(error) = outcome {
@@ -202,9 +200,9 @@ struct Courier {
     asynchronous: Arc<Asynchronous>,
     pool: Arc<Pool>,
     news: Arc<Notify>,
-    attempts: JoinSet<Uuid>,
-    /// What is being attempted.
-    in_hand: HashSet<Uuid>,
+    attempts: JoinSet<()>,
+    /// What is being attempted, by the attempt's task: that is known also of one that panics.
+    in_hand: HashMap<task::Id, Uuid>,
 }
 
 impl Courier {
@@ -218,11 +216,7 @@ impl Courier {
                 () = stopped(&mut stop) => break,
                 () = self.news.notified() => {}
                 () = sleep(next_due) => {}
-                Some(done) = self.attempts.join_next() => {
-                    if let Ok(id) = done {
-                        self.in_hand.remove(&id);
-                    }
-                }
+                Some(ended) = self.attempts.join_next_with_id() => self.attempt_ended(ended).await,
             }
         }
         while self.attempts.join_next().await.is_some() {}
@@ -235,27 +229,32 @@ impl Courier {
             if self.in_hand.len() == self.pool.limit {
                 break;
             }
-            if self.in_hand.contains(&row.id) {
+            if self.in_hand.values().any(|id| *id == row.id) {
                 continue;
             }
             let early = row.due_at - now();
             if early > 0 {
                 return Ok(Some(Duration::from_millis(early.unsigned_abs())));
             }
-            self.in_hand.insert(row.id);
-            let (asynchronous, pool) = (Arc::clone(&self.asynchronous), Arc::clone(&self.pool));
-            self.attempts.spawn(async move {
-                asynchronous.attempt(&pool, &row).await;
-                row.id
-            });
+            let (asynchronous, pool, id) = (Arc::clone(&self.asynchronous), Arc::clone(&self.pool), row.id);
+            let attempt = self.attempts.spawn(async move { asynchronous.attempt(&pool, &row).await });
+            self.in_hand.insert(attempt.id(), id);
         }
         Ok(None)
     }
-}
 
-/// Unix milliseconds
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    async fn attempt_ended(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let task = match &ended {
+            Ok((task, ())) => *task,
+            Err(error) => error.id(),
+        };
+        let id = self.in_hand.remove(&task);
+        if let (Err(error), Some(id)) = (ended, id) {
+            say(&self.pool.function.binary, &format!("asynchronous invocation {id}: {error}"));
+            // Still stored, and due: not at once again.
+            tokio::time::sleep(TROUBLE_PAUSE).await;
+        }
+    }
 }
 
 fn millis(duration: Duration) -> i64 {

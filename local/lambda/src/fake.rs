@@ -18,6 +18,7 @@ use tintype_template::deployment::{Asynchronous, Function, Queue};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::oneshot,
 };
 
 use crate::worker::{Ended, Process, Spawn};
@@ -54,12 +55,31 @@ where
     Arc::new(move |_, session| {
         let (address, worker) = (session.address.clone(), session.id.clone());
         let handler = Arc::clone(&handler);
-        Ok(Process::follow(|killed| async move {
+        Ok(process(|killed| async move {
             tokio::select! {
                 _ = killed => killed_from_outside(),
                 how = live(&address, &worker, |call| handler(call)) => ended(how),
             }
         }))
+    })
+}
+
+/// A process that runs for as long as this future.
+pub(crate) fn process<F>(run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Process
+where
+    F: Future<Output = Ended> + Send + 'static,
+{
+    Process::follow(|killed, mut questions| {
+        let life = run(killed);
+        async move {
+            let mut life = std::pin::pin!(life);
+            loop {
+                tokio::select! {
+                    ended = &mut life => return ended,
+                    Some(running) = questions.recv() => drop(running.send(())),
+                }
+            }
+        }
     })
 }
 

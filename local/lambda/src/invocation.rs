@@ -13,19 +13,26 @@ pub(crate) struct Invocation {
     pub(crate) payload: Bytes,
     /// `Root=...;Parent=...;Sampled=...`
     pub(crate) trace_id: String,
+    /// Whether the function may be run again on it if its worker is killed.
+    pub(crate) repeatable: bool,
 }
 
 impl Invocation {
-    /// An invocation with an id of its own. Without a trace it starts one.
-    pub(crate) fn new(payload: Bytes, trace_id: &str) -> Self {
+    /// A synchronous invocation, with an id of its own. Without a trace it starts one.
+    pub(crate) fn synchronous(payload: Bytes, trace_id: &str, repeatable: bool) -> Self {
         let id = Uuid::now_v7();
         let trace_id = if trace_id.is_empty() { trace_of(id) } else { trace_id.to_owned() };
-        Self { request_id: id.to_string(), payload, trace_id }
+        Self { request_id: id.to_string(), payload, trace_id, repeatable }
     }
 
-    /// An invocation that was stored under this id.
+    /// A batch of a queue or a stream: delivered at least once.
+    pub(crate) fn batch(payload: Bytes) -> Self {
+        Self::synchronous(payload, "", true)
+    }
+
+    /// An asynchronous invocation that was stored under this id: delivered at least once.
     pub(crate) fn stored(id: Uuid, payload: Bytes) -> Self {
-        Self { request_id: id.to_string(), payload, trace_id: trace_of(id) }
+        Self { request_id: id.to_string(), payload, trace_id: trace_of(id), repeatable: true }
     }
 }
 
@@ -62,6 +69,9 @@ pub enum InvokeError {
         /// As the function gave it.
         payload: Bytes,
     },
+    /// As many invocations wait as may, or the function is off (no reserved concurrency): this one has not begun.
+    #[error("Rate Exceeded.")]
+    Throttled,
     /// The host ends: nothing is known of the invocation.
     #[error("the host is stopping")]
     Stopping,
@@ -82,6 +92,7 @@ impl InvokeError {
     pub fn payload(&self) -> Bytes {
         match self {
             Self::TimedOut { payload } | Self::Crashed { payload } | Self::FunctionError { payload } => payload.clone(),
+            Self::Throttled => error_payload("TooManyRequestsException", &self.to_string()),
             Self::UnknownFunction => error_payload("ResourceNotFoundException", &self.to_string()),
             Self::Stopping => error_payload("ServiceException", &self.to_string()),
         }

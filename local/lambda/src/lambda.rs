@@ -57,9 +57,14 @@ impl Lambda {
 
     /// Runs a function and waits for its answer, also for a free worker. An empty `trace_id` starts
     /// a trace.
-    pub async fn invoke(&self, function: &str, payload: Bytes, trace_id: &str) -> Result<Bytes, InvokeError> {
+    ///
+    /// A `repeatable` event whose worker is killed just after it was handed over goes to another
+    /// worker; any other reaches the function at most once.
+    ///
+    /// Dropped before it has begun, it does not begin any more; once begun it runs to its end.
+    pub async fn invoke(&self, function: &str, payload: Bytes, trace_id: &str, repeatable: bool) -> Result<Bytes, InvokeError> {
         let pool = self.pool(function).ok_or(InvokeError::UnknownFunction)?;
-        pool.invoke(Invocation::new(payload, trace_id)).await
+        pool.invoke(Invocation::synchronous(payload, trace_id, repeatable)).await
     }
 
     /// Stores an event for a function. It is delivered at least once, retried as the template says,

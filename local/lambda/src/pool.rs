@@ -6,10 +6,12 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
+use tintype_cloud::say;
 use tintype_template::deployment::Function;
 use tokio::{
     sync::{oneshot, watch},
@@ -20,12 +22,20 @@ use crate::{
     invocation::{Invocation, InvokeError, error_payload},
     runtime_api::{Delivery, Report, RuntimeApi, Session},
     stop::stopped,
-    worker::{Process, Spawn, say},
+    worker::{Process, Spawn},
 };
 
-/// Workers of a function that the template sets no concurrency for, and the most for one that it
-/// does: a machine has a few cores, not a data centre.
-const MOST_WORKERS: u32 = 4;
+/// Workers of a function that the template reserves no concurrency for. Most of them wait, for the
+/// database or (`?wait=`) for a change, so that there may be more of them than cores; they start as
+/// they are needed.
+const MOST_WORKERS: usize = 16;
+
+/// The memory from which on AWS gives a function a whole processor: whoever asks for as much computes.
+/// Unless the template reserves more, it gets one worker for each core; more would only slow each other.
+const WHOLE_CPU_MB: u32 = 1769;
+
+/// Events that may wait for a worker: as many as an AWS account runs at once, where they would run.
+const MOST_WAITING: usize = 1000;
 
 /// How long a worker may take to ask for its first event. AWS allows 10 s; a machine that compiles
 /// beside us gets more.
@@ -34,9 +44,9 @@ const INIT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a worker may take from its answer to its next question, which takes no work at all.
 const RETURN_LIMIT: Duration = Duration::from_secs(5);
 
-/// A worker that is killed this soon after it was handed an event was dying before: the system takes
-/// a moment to end a process, and for as long its connection looks alive. The event, which it most
-/// likely never read, goes to another worker, once.
+/// A worker that is killed this soon after it was handed an event was most likely dying before: the
+/// system takes a moment to end a process, and for as long its connection looks alive. An event that
+/// may be repeated, for it may have been worked on all the same, goes to another worker, once.
 const DYING: Duration = Duration::from_millis(250);
 
 /// The pause after a worker could not start, doubled each time it happens again, up to
@@ -88,7 +98,25 @@ struct Job {
     again: bool,
 }
 
+impl Workers {
+    /// Gives a job to the free worker used last, or back if none is free.
+    fn hand_to_a_free_one(&mut self, mut job: Job) -> Result<(), Job> {
+        while let Some(free) = self.free.pop() {
+            match free.send(job) {
+                Ok(()) => return Ok(()),
+                // It has just ended.
+                Err(unsent) => job = unsent,
+            }
+        }
+        Err(job)
+    }
+}
+
 impl Job {
+    fn is_awaited(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
     fn finish(self, result: Result<Bytes, InvokeError>) {
         // A caller that has gone away wants no answer.
         let _ = self.answer.send(result);
@@ -97,12 +125,17 @@ impl Job {
 
 impl Pool {
     pub(crate) fn new(function: Function, runtime_api: Arc<RuntimeApi>, spawn: Spawn) -> Arc<Self> {
-        let limit = function.concurrency.unwrap_or(MOST_WORKERS).clamp(1, MOST_WORKERS) as usize;
+        let limit = match function.concurrency {
+            Some(reserved) => reserved as usize,
+            None if function.memory_mb >= WHOLE_CPU_MB => thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS),
+            None => MOST_WORKERS,
+        };
         let (stop, _) = watch::channel(false);
         Arc::new(Self { function, limit, runtime_api, spawn, state: Mutex::default(), stop })
     }
 
-    /// Runs the function on this event, as soon as a worker is free.
+    /// Runs the function on this event, as soon as a worker is free. Whoever drops this wants no answer:
+    /// an event that still waits is dropped too, one that a worker has is worked on all the same.
     pub(crate) async fn invoke(self: &Arc<Self>, invocation: Invocation) -> Result<Bytes, InvokeError> {
         let (answer, result) = oneshot::channel();
         self.submit(Job { invocation, answer, again: false });
@@ -117,18 +150,15 @@ impl Pool {
         self.stop.closed().await;
     }
 
-    fn submit(self: &Arc<Self>, mut job: Job) {
+    fn submit(self: &Arc<Self>, job: Job) {
         let mut workers = self.lock();
         if *self.stop.borrow() {
             return;
         }
-        while let Some(free) = workers.free.pop() {
-            match free.send(job) {
-                Ok(()) => return,
-                // It has just ended.
-                Err(unsent) => job = unsent,
-            }
+        if self.limit == 0 {
+            return job.finish(Err(InvokeError::Throttled));
         }
+        let Err(job) = workers.hand_to_a_free_one(job) else { return };
         if let Some(broken) = &workers.broken
             && workers.alive == 0
             && Instant::now() < broken.until
@@ -136,8 +166,21 @@ impl Pool {
             let payload = broken.reason.clone();
             return job.finish(Err(InvokeError::Crashed { payload }));
         }
+        workers.waiting.retain(Job::is_awaited);
+        if workers.waiting.len() >= MOST_WAITING {
+            return job.finish(Err(InvokeError::Throttled));
+        }
         workers.waiting.push_back(job);
         self.start_workers(&mut workers);
+    }
+
+    /// Takes back what a worker that has ended did not take, or may have left half done. If nobody is
+    /// free it is the next in turn: for the worker, perhaps, that is started in this one's place.
+    fn take_back(&self, job: Job) {
+        let mut workers = self.lock();
+        if let Err(job) = workers.hand_to_a_free_one(job) {
+            workers.waiting.push_front(job);
+        }
     }
 
     /// Starts a worker for each job that nobody will come to soon, as far as the limit allows.
@@ -172,7 +215,7 @@ impl Pool {
             _ = worker.process.ended() => {
                 job.close();
                 if let Ok(job) = job.try_recv() {
-                    self.lock().waiting.push_front(job);
+                    self.take_back(job);
                 }
                 None
             }
@@ -234,8 +277,13 @@ async fn run(pool: Arc<Pool>, mut stop: watch::Receiver<bool>) {
     };
     pool.started();
     while let Some(job) = pool.next_job(&mut worker, &mut stop).await {
-        if job.answer.is_closed() {
+        if !job.is_awaited() {
             continue;
+        }
+        // Also the moment before the word of its end has come.
+        if !worker.process.is_running().await {
+            pool.take_back(job);
+            break;
         }
         if worker.serve(&pool, job, &mut stop).await == Then::End {
             break;
@@ -296,9 +344,8 @@ impl Worker {
                 biased;
                 report = self.session.report() => match report {
                     Report::Answered(answer) => {
-                        let failed = |payload| InvokeError::FunctionError { payload };
                         pool.lock().returning += 1;
-                        job.finish(answer.map_err(failed));
+                        job.finish(answer.map_err(|payload| InvokeError::FunctionError { payload }));
                         let then = self.become_ready(stop).await;
                         pool.lock().returning -= 1;
                         return then;
@@ -307,10 +354,13 @@ impl Worker {
                     Report::Ready | Report::InitFailed(_) => {}
                 },
                 ended = self.process.ended() => {
-                    let dying = ended.killed && !job.again && handed.elapsed() < DYING;
-                    if dying || !self.session.has_taken(&request_id) {
-                        job.again |= dying;
-                        pool.lock().waiting.push_front(job);
+                    let taken = self.session.has_taken(&request_id);
+                    let dying = ended.killed && job.invocation.repeatable && !job.again && handed.elapsed() < DYING;
+                    if let Some(answer) = self.session.answered() {
+                        job.finish(answer.map_err(|payload| InvokeError::FunctionError { payload }));
+                    } else if !taken || dying {
+                        job.again |= taken;
+                        pool.take_back(job);
                     } else {
                         job.finish(Err(InvokeError::crashed(&request_id, &ended.how)));
                     }

@@ -18,7 +18,11 @@ async fn pool(function: Function, spawn: Spawn) -> Arc<Pool> {
 }
 
 async fn invoke(pool: &Arc<Pool>, event: Value) -> Result<Value, InvokeError> {
-    let answer = pool.invoke(Invocation::new(event.to_string().into(), "")).await?;
+    invoke_as(pool, event, true).await
+}
+
+async fn invoke_as(pool: &Arc<Pool>, event: Value, repeatable: bool) -> Result<Value, InvokeError> {
+    let answer = pool.invoke(Invocation::synchronous(event.to_string().into(), "", repeatable)).await?;
     Ok(serde_json::from_slice(&answer).unwrap())
 }
 
@@ -39,7 +43,7 @@ async fn an_event_reaches_the_function_with_its_context_and_its_answer_comes_bac
     let pool = pool(fake::function("posts"), spawn).await;
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
     let payload = json!({ "n": 1 }).to_string();
-    let answer = pool.invoke(Invocation::new(payload.into(), trace)).await.unwrap();
+    let answer = pool.invoke(Invocation::synchronous(payload.into(), trace, false)).await.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({ "echo": { "n": 1 } }));
 
     let calls = calls.lock().unwrap();
@@ -104,7 +108,7 @@ async fn an_event_that_a_dying_worker_has_not_taken_goes_to_another() {
                 return lively(function, session);
             }
             let (runtime, hung_up, mut end) = (format!("{}/2018-06-01/runtime", session.address), Arc::clone(&hung_up), end.subscribe());
-            Ok(Process::follow(|_| async move {
+            Ok(fake::process(|_| async move {
                 fake::serve_once(&runtime).await;
                 fake::ask_and_hang_up(&format!("{runtime}/invocation/next")).await;
                 hung_up.fetch_add(1, Ordering::SeqCst);
@@ -127,8 +131,8 @@ async fn an_event_that_a_dying_worker_has_not_taken_goes_to_another() {
 }
 
 #[tokio::test]
-async fn an_event_that_a_dying_worker_seems_to_have_taken_gets_one_more_worker() {
-    for (deaths, served) in [(1, true), (2, false)] {
+async fn an_event_that_a_dying_worker_seems_to_have_taken_gets_one_more_worker_if_it_may_be_repeated() {
+    for (deaths, repeatable, served, workers) in [(1, true, true, 2), (2, true, false, 2), (1, false, false, 1)] {
         let started = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&started);
         let lively = fake::workers(|_| async { Answer::Succeed(json!("served")) });
@@ -137,16 +141,51 @@ async fn an_event_that_a_dying_worker_seems_to_have_taken_gets_one_more_worker()
                 return lively(function, session);
             }
             let next = format!("{}/2018-06-01/runtime/invocation/next", session.address);
-            Ok(Process::follow(|_| async move {
+            Ok(fake::process(|_| async move {
                 reqwest::get(next).await.unwrap();
                 fake::killed_from_outside()
             }))
         });
         let pool = pool(fake::function("posts"), spawn).await;
-        let answer = invoke(&pool, json!({})).await;
+        let answer = invoke_as(&pool, json!({}), repeatable).await;
         assert_eq!(answer.is_ok(), served);
-        assert_eq!(started.load(Ordering::SeqCst), 2);
+        assert_eq!(started.load(Ordering::SeqCst), workers);
     }
+}
+
+#[tokio::test]
+async fn nothing_is_handed_to_a_worker_that_is_dead_though_nobody_has_noticed() {
+    let (kill, _) = watch::channel(false);
+    let started = Arc::new(AtomicUsize::new(0));
+    let lively = fake::workers(|call| async move { Answer::Succeed(call.worker.into()) });
+    let spawn: Spawn = {
+        let (kill, started) = (kill.clone(), Arc::clone(&started));
+        Arc::new(move |function, session| {
+            let process = lively(function, session)?;
+            if started.fetch_add(1, Ordering::SeqCst) > 0 {
+                return Ok(process);
+            }
+            let mut dead = kill.subscribe();
+            Ok(Process::follow(|killed, mut questions| async move {
+                loop {
+                    tokio::select! {
+                        () = stopped(&mut dead) => break,
+                        Some(running) = questions.recv() => drop(running.send(())),
+                    }
+                }
+                drop(questions);
+                // Its connection is open still, and the word of its end is late.
+                let _ = killed.await;
+                process.kill().await;
+                fake::killed_from_outside()
+            }))
+        })
+    };
+    let pool = pool(fake::function("posts"), spawn).await;
+    let first = invoke_as(&pool, json!({}), false).await.unwrap();
+    until("the worker is free", || pool.lock().free.len() == 1).await;
+    kill.send_replace(true);
+    assert_ne!(invoke_as(&pool, json!({}), false).await.unwrap(), first);
 }
 
 #[tokio::test]
@@ -157,7 +196,7 @@ async fn a_worker_killed_while_it_is_free_costs_no_event() {
     let spawn: Spawn = Arc::new(move |function, session| {
         let process = lively(function, session)?;
         let mut killed = kill.subscribe();
-        Ok(Process::follow(|_| async move {
+        Ok(fake::process(|_| async move {
             let _ = killed.recv().await;
             process.kill().await;
             fake::killed_from_outside()
@@ -177,7 +216,10 @@ async fn a_worker_killed_while_it_is_free_costs_no_event() {
 
 #[tokio::test]
 async fn no_more_workers_run_than_the_template_allows() {
-    for (concurrency, expected) in [(None, 4), (Some(2), 2), (Some(100), 4)] {
+    let cores = thread::available_parallelism().unwrap().get();
+    for (concurrency, memory_mb, expected) in
+        [(None, 256, MOST_WORKERS), (None, WHOLE_CPU_MB, cores.min(MOST_WORKERS)), (Some(2), 256, 2), (Some(20), WHOLE_CPU_MB, 20)]
+    {
         let gate = Arc::new(Semaphore::new(0));
         let running = Arc::new(AtomicUsize::new(0));
         let (held, count) = (Arc::clone(&gate), Arc::clone(&running));
@@ -190,8 +232,8 @@ async fn no_more_workers_run_than_the_template_allows() {
                 Answer::Succeed(json!(null))
             }
         });
-        let pool = pool(Function { concurrency, ..fake::function("posts") }, spawn).await;
-        let events: Vec<_> = (0..9)
+        let pool = pool(Function { concurrency, memory_mb, ..fake::function("posts") }, spawn).await;
+        let events: Vec<_> = (0..25)
             .map(|n| {
                 let pool = Arc::clone(&pool);
                 tokio::spawn(async move { invoke(&pool, json!(n)).await })
@@ -199,13 +241,57 @@ async fn no_more_workers_run_than_the_template_allows() {
             .collect();
         until("all workers have an event", || running.load(Ordering::SeqCst) == expected).await;
         assert_eq!(pool.lock().alive, expected);
-        assert_eq!(pool.lock().waiting.len(), 9 - expected, "the others wait");
-        gate.add_permits(9);
+        assert_eq!(pool.lock().waiting.len(), 25 - expected, "the others wait");
+        gate.add_permits(25);
         for event in events {
             event.await.unwrap().unwrap();
         }
         assert_eq!(pool.lock().alive, expected);
     }
+}
+
+#[tokio::test]
+async fn a_function_without_concurrency_is_off() {
+    let spawn = fake::workers(|_| async { Answer::Succeed(json!(null)) });
+    let pool = pool(Function { concurrency: Some(0), ..fake::function("posts") }, spawn).await;
+    assert_eq!(invoke(&pool, json!({})).await, Err(InvokeError::Throttled));
+    assert_eq!(pool.lock().alive, 0);
+}
+
+#[tokio::test]
+async fn events_that_wait_are_limited_and_those_that_nobody_awaits_any_more_make_room() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (count, gate) = (Arc::clone(&calls), Arc::new(Semaphore::new(0)));
+    let held = Arc::clone(&gate);
+    let spawn = fake::workers(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let gate = Arc::clone(&held);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Answer::Succeed(json!(null))
+        }
+    });
+    let pool = pool(Function { concurrency: Some(1), ..fake::function("posts") }, spawn).await;
+    let start = || {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { invoke(&pool, json!({})).await })
+    };
+    let first = start();
+    until("the worker has an event", || calls.load(Ordering::SeqCst) == 1).await;
+    let waiting: Vec<_> = (0..MOST_WAITING).map(|_| start()).collect();
+    until("the others wait", || pool.lock().waiting.len() == MOST_WAITING).await;
+    assert_eq!(invoke(&pool, json!({})).await, Err(InvokeError::Throttled));
+
+    for event in &waiting {
+        event.abort();
+    }
+    until("nobody awaits them", || waiting.iter().all(tokio::task::JoinHandle::is_finished)).await;
+    let last = start();
+    until("they made room", || pool.lock().waiting.len() == 1).await;
+    gate.add_permits(2);
+    first.await.unwrap().unwrap();
+    last.await.unwrap().unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "the function knows nothing of those that were given up");
 }
 
 #[tokio::test]
@@ -245,7 +331,7 @@ async fn events_for_a_function_that_cannot_start_fail_with_the_reason_and_it_is_
     let counted = Arc::clone(&attempts);
     let spawn: Spawn = Arc::new(move |_, _| {
         counted.fetch_add(1, Ordering::SeqCst);
-        Ok(Process::follow(|_| async { fake::ended("exit status: 1: USERS_TABLE is not set") }))
+        Ok(fake::process(|_| async { fake::ended("exit status: 1: USERS_TABLE is not set") }))
     });
     let pool = pool(fake::function("posts"), spawn).await;
     let error = invoke(&pool, json!({})).await.unwrap_err();
@@ -274,7 +360,7 @@ async fn a_program_that_is_not_there_and_an_init_error_are_told() {
 
     let reporting: Spawn = Arc::new(|_, session| {
         let address = session.address.clone();
-        Ok(Process::follow(|_| async move {
+        Ok(fake::process(|_| async move {
             let url = format!("{address}/2018-06-01/runtime/init/error");
             reqwest::Client::new().post(url).json(&fake::refusal()).send().await.unwrap();
             fake::ended("exit status: 1")

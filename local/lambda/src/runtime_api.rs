@@ -129,7 +129,18 @@ impl Session {
         }
     }
 
-    /// Whether the worker has taken this event (or left it untouched when it ended).
+    /// What the worker has answered and nobody has heard yet. Of a worker that has ended it is asked
+    /// after [`Session::has_taken`]: the hand is not empty before the answer is here.
+    pub(crate) fn answered(&mut self) -> Option<Result<Bytes, Bytes>> {
+        loop {
+            match self.reports.try_recv().ok()? {
+                Report::Answered(answer) => return Some(answer),
+                Report::Ready | Report::InitFailed(_) => {}
+            }
+        }
+    }
+
+    /// Whether the worker has taken this event and not answered it.
     pub(crate) fn has_taken(&self, request_id: &str) -> bool {
         self.port.in_hand().as_deref() == Some(request_id)
     }
@@ -188,9 +199,12 @@ impl Port {
                 (Err(payload), refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLarge", &message))
             }
         };
-        // Twice at once: the first to take the event out of the hand answers it.
-        if self.in_hand().take_if(|id| id == request_id).is_some() {
+        let mut in_hand = self.in_hand();
+        // Twice at once: the first to come answers.
+        if in_hand.as_deref() == Some(request_id) {
+            // In this order, and under the lock: an event that is not in the hand any more is known to be answered.
             self.report(Report::Answered(answer));
+            *in_hand = None;
         }
         response
     }
@@ -231,7 +245,7 @@ impl IntoResponse for Delivery {
     fn into_response(self) -> Response {
         let deadline = SystemTime::now() + self.timeout;
         let deadline_ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let Invocation { request_id, payload, trace_id } = self.invocation;
+        let Invocation { request_id, payload, trace_id, repeatable: _ } = self.invocation;
         let mut response = payload.into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -37,6 +37,7 @@ fn delivery(request_id: &str) -> Delivery {
             request_id: request_id.to_owned(),
             payload: Bytes::from_static(b"{}"),
             trace_id: "not\na header".to_owned(),
+            repeatable: false,
         },
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:posts".to_owned(),
         timeout: Duration::from_secs(3),
@@ -66,6 +67,23 @@ async fn an_event_is_taken_once_and_answered_once() {
     assert_eq!(session.report().await, Report::Answered(Ok(Bytes::from_static(b"42"))));
     assert_eq!(worker.post("invocation/one/response", "43").await.0, StatusCode::BAD_REQUEST);
     assert_eq!(worker.post("invocation/one/error", "{}").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_not_in_the_hand_any_more_is_known_to_be_answered() {
+    let api = RuntimeApi::start().await.unwrap();
+    let mut session = api.connect();
+    let port = Arc::clone(&session.port);
+    for _ in 0..5000 {
+        *port.in_hand() = Some("one".to_owned());
+        let port = Arc::clone(&port);
+        let answering = tokio::spawn(async move { port.answer("one", true, Body::from("1")).await });
+        while session.has_taken("one") {
+            std::hint::spin_loop();
+        }
+        assert_eq!(session.answered(), Some(Ok(Bytes::from_static(b"1"))));
+        answering.await.unwrap();
+    }
 }
 
 #[tokio::test]

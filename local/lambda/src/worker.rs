@@ -16,7 +16,7 @@ use tintype_template::deployment::Function;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -66,16 +66,30 @@ pub(crate) struct Process {
     /// Taken once it has ended.
     ended: Option<JoinHandle<Ended>>,
     kill: oneshot::Sender<()>,
+    /// Each is answered for as long as the process runs.
+    questions: mpsc::Sender<Question>,
 }
 
+/// Whether a process runs: answered if it does, dropped if not.
+type Question = oneshot::Sender<()>;
+
 impl Process {
-    /// Follows a process: `run` ends the process once its argument resolves, and says how it ended.
-    pub(crate) fn follow<F>(run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
+    /// Follows a process: `run` ends the process once the first argument resolves, answers questions
+    /// while it runs, and says how it ended.
+    pub(crate) fn follow<F>(run: impl FnOnce(oneshot::Receiver<()>, mpsc::Receiver<Question>) -> F) -> Self
     where
         F: Future<Output = Ended> + Send + 'static,
     {
         let (kill, killed) = oneshot::channel();
-        Self { ended: Some(tokio::spawn(run(killed))), kill }
+        let (questions, asked) = mpsc::channel(1);
+        Self { ended: Some(tokio::spawn(run(killed, asked))), kill, questions }
+    }
+
+    /// Whether it runs at this moment, asked of the operating system: [`Process::ended`] may learn of
+    /// an end a little later.
+    pub(crate) async fn is_running(&self) -> bool {
+        let (running, answer) = oneshot::channel();
+        self.questions.send(running).await.is_ok() && answer.await.is_ok()
     }
 
     /// Waits until it has ended without being told to.
@@ -117,7 +131,7 @@ pub(crate) fn processes(environment: WorkerEnvironment) -> Spawn {
         command.process_group(0);
         let child = command.spawn()?;
         let log = Log { function: function.binary.clone(), file: Arc::clone(&environment.log) };
-        Ok(Process::follow(|killed| follow(child, log, killed)))
+        Ok(Process::follow(|killed, questions| follow(child, log, killed, questions)))
     })
 }
 
@@ -147,22 +161,30 @@ fn variables(function: &Function, session: &Session, environment: &WorkerEnviron
 }
 
 /// Forwards what the process prints, until it ends or is killed.
-async fn follow(mut child: Child, log: Log, killed: oneshot::Receiver<()>) -> Ended {
+async fn follow(mut child: Child, log: Log, mut killed: oneshot::Receiver<()>, mut questions: mpsc::Receiver<Question>) -> Ended {
     // Held open for as long as the process runs: see `end_with_host`.
     let stdin = child.stdin.take();
     if let Some(stdout) = child.stdout.take() {
         tokio::spawn(forward(log.clone(), stdout));
     }
     let stderr = child.stderr.take().map(|stderr| tokio::spawn(forward(log, stderr)));
-    let status = tokio::select! {
-        status = child.wait() => status,
-        // Also when the sender is dropped: nobody wants the process any more.
-        _ = killed => {
-            let _ = child.start_kill();
-            child.wait().await
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status,
+            // Also when the sender is dropped: nobody wants the process any more.
+            _ = &mut killed => {
+                let _ = child.start_kill();
+                break child.wait().await;
+            }
+            Some(running) = questions.recv() => {
+                if let Ok(None) = child.try_wait() {
+                    // Who does not wait for the answer does not need it.
+                    let _ = running.send(());
+                }
+            }
         }
     };
-    drop(stdin);
+    drop((stdin, questions));
     let last_words = match stderr {
         // The pipe closes with the process, unless it left children of its own behind.
         Some(stderr) => timeout(LAST_WORDS, stderr).await.ok().and_then(Result::ok).flatten(),
@@ -217,12 +239,6 @@ async fn forward(log: Log, output: impl AsyncRead + Unpin) -> Option<String> {
             }
         }
     }
-}
-
-/// One line about a function on the host's standard error.
-pub(crate) fn say(function: &str, line: &str) {
-    // Nobody may listen any more, and that is no reason to panic.
-    let _ = writeln!(io::stderr(), "[{function}] {line}");
 }
 
 #[cfg(all(test, unix))]

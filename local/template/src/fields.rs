@@ -1,7 +1,7 @@
 //! Reads the fields of a map one by one, and refuses the map if any is left that nobody asked for: so nothing in a template is
 //! silently skipped.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     error::{Error, Place},
@@ -75,9 +75,15 @@ impl<'s> Fields<'s> {
         node.text()?.parse().map(Some).map_err(|_| node.error(format!("{belongs} belongs here")))
     }
 
-    /// A whole number, not negative.
-    pub(crate) fn whole(&mut self, name: &str) -> Result<Option<u32>, Error> {
-        self.parsed(name, "a whole number")
+    /// A whole number in the range that AWS allows.
+    pub(crate) fn whole(&mut self, name: &str, allowed: RangeInclusive<u32>) -> Result<Option<u32>, Error> {
+        let Some(node) = self.node(name)? else { return Ok(None) };
+        let number = node.text()?.parse().map_err(|_| node.error("a whole number belongs here"))?;
+        if allowed.contains(&number) {
+            Ok(Some(number))
+        } else {
+            Err(node.error(format!("{number} is not from {} to {}", allowed.start(), allowed.end())))
+        }
     }
 
     /// A number.
@@ -90,9 +96,9 @@ impl<'s> Fields<'s> {
         self.parsed(name, "true or false")
     }
 
-    /// A number of seconds.
-    pub(crate) fn seconds(&mut self, name: &str) -> Result<Option<Duration>, Error> {
-        Ok(self.whole(name)?.map(|seconds| Duration::from_secs(seconds.into())))
+    /// A whole number of seconds in the range that AWS allows.
+    pub(crate) fn seconds(&mut self, name: &str, allowed: RangeInclusive<u32>) -> Result<Option<Duration>, Error> {
+        Ok(self.whole(name, allowed)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
     /// A list of texts; one text alone is a list of one, as CloudFormation has it. Empty where the field is not there.

@@ -7,7 +7,7 @@ const TYPES: &[(&str, &str)] = &[
     ("AWS::CloudFront::OriginAccessControl", "access rights"),
     ("AWS::CloudWatch::Alarm", "nobody is paged"),
     ("AWS::IAM::Role", "access rights"),
-    ("AWS::Logs::LogGroup", "functions log to the terminal"),
+    ("AWS::Logs::LogGroup", "functions log to functions.log in the state folder"),
     ("AWS::S3::BucketPolicy", "access rights"),
     ("AWS::SNS::Topic", "nobody is paged"),
 ];
@@ -37,7 +37,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("AWS::S3::Bucket.PublicAccessBlockConfiguration", "access rights"),
     ("AWS::SecretsManager::Secret.Description", "for people"),
     ("AWS::SecretsManager::Secret.GenerateSecretString.ExcludePunctuation", "local secrets have none"),
-    ("AWS::Serverless::Api.AccessLogSetting", "the gateway logs to the terminal"),
+    ("AWS::Serverless::Api.AccessLogSetting", "no access log yet"),
     ("AWS::Serverless::Api.EndpointConfiguration", "one machine"),
     ("AWS::Serverless::Api.Name", "for people"),
     ("AWS::Serverless::Api.OpenApiVersion", "how SAM writes the API down"),
@@ -45,7 +45,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("AWS::Serverless::Function.Architectures", "this machine's"),
     ("AWS::Serverless::Function.CodeUri", "all functions are in the host's binary"),
     ("AWS::Serverless::Function.Description", "for people"),
-    ("AWS::Serverless::Function.LoggingConfig", "functions log to the terminal"),
+    ("AWS::Serverless::Function.LoggingConfig", "functions log to functions.log in the state folder"),
     ("AWS::Serverless::Function.Policies", "access rights"),
     ("AWS::Serverless::Function.Tracing", "no X-Ray"),
 ];

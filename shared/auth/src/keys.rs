@@ -1,6 +1,6 @@
 //! The Ed25519 key: private for who signs, public (a JWK set, RFC 7517) for who verifies.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter};
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -11,6 +11,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
 use crate::token::{Claims, TYP};
+
+/// How many keys are published: the newest, and those that were it before, whose last tokens are still about.
+const MOST_KEYS: usize = 3;
 
 /// Signs access tokens; only `users` has one.
 pub struct Signer {
@@ -37,9 +40,15 @@ impl Signer {
         jsonwebtoken::encode(&self.header, claims, &self.key)
     }
 
-    /// The public key's set, as JSON.
+    /// The set of the public key alone, as JSON.
     pub fn jwks(&self) -> String {
-        serde_json::to_string(&JwkSet { keys: vec![self.public.clone()] }).expect("strings are JSON")
+        written(vec![self.public.clone()])
+    }
+
+    /// The set `published` with the public key in the first place: what the keys before it have signed goes on being good.
+    pub fn jwks_beside(&self, published: &str) -> Result<String, serde_json::Error> {
+        let others = ours(published)?.filter(|key| key.kid != self.public.kid);
+        Ok(written(iter::once(self.public.clone()).chain(others).take(MOST_KEYS).collect()))
     }
 }
 
@@ -49,16 +58,24 @@ pub struct Keys(HashMap<String, DecodingKey>);
 impl Keys {
     /// Reads a JWK set; keys of another kind than ours are passed over, as RFC 7517 §5 asks.
     pub fn from_jwks(json: &str) -> Result<Self, serde_json::Error> {
-        let set: JwkSet<serde_json::Value> = serde_json::from_str(json)?;
-        let ours = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()).filter(Jwk::is_ed25519);
         let decoding = |jwk: Jwk| Some((jwk.kid, DecodingKey::from_ed_components(&jwk.x).ok()?));
-        Ok(Self(ours.filter_map(decoding).collect()))
+        Ok(Self(ours(json)?.filter_map(decoding).collect()))
     }
 
     /// The key called `kid`.
     pub(crate) fn get(&self, kid: &str) -> Option<&DecodingKey> {
         self.0.get(kid)
     }
+}
+
+/// The keys of our kind in a JWK set.
+fn ours(json: &str) -> Result<impl Iterator<Item = Jwk>, serde_json::Error> {
+    let set: JwkSet<serde_json::Value> = serde_json::from_str(json)?;
+    Ok(set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()).filter(Jwk::is_ed25519))
+}
+
+fn written(keys: Vec<Jwk>) -> String {
+    serde_json::to_string(&JwkSet { keys }).expect("strings are JSON")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,5 +106,37 @@ impl Jwk {
 
     fn is_ed25519(&self) -> bool {
         self.kty == "OKP" && self.crv == "Ed25519" && self.alg == "EdDSA" && self.usage == "sig"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer(number: usize) -> Signer {
+        Signer::from_secret(&format!("secret {number}"))
+    }
+
+    fn kids(jwks: &str) -> Vec<String> {
+        ours(jwks).unwrap().map(|key| key.kid).collect()
+    }
+
+    fn kids_of(numbers: &[usize]) -> Vec<String> {
+        numbers.iter().map(|number| signer(*number).public.kid).collect()
+    }
+
+    #[test]
+    fn a_new_key_stands_beside_the_last_two() {
+        let mut jwks = signer(0).jwks();
+        for (number, expected) in [(0, &[0][..]), (1, &[1, 0]), (1, &[1, 0]), (2, &[2, 1, 0]), (3, &[3, 2, 1]), (2, &[2, 3, 1])] {
+            jwks = signer(number).jwks_beside(&jwks).unwrap();
+            assert_eq!(kids(&jwks), kids_of(expected));
+        }
+    }
+
+    #[test]
+    fn a_set_that_holds_the_key_in_the_first_place_stays_as_it_is() {
+        let jwks = signer(1).jwks_beside(&signer(0).jwks()).unwrap();
+        assert_eq!(signer(1).jwks_beside(&jwks).unwrap(), jwks);
     }
 }

@@ -1,10 +1,12 @@
 //! Access tokens: how `users` signs them, and how everybody else tells whether one is good.
 
+mod bearer;
 mod keys;
 mod session;
 mod token;
 mod verifier;
 
+pub use bearer::bearer;
 pub use keys::{Keys, Signer};
 pub use token::{Claims, LIFETIME, TokenError, verify};
 pub use verifier::{AuthError, Identity, Verifier};

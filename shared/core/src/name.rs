@@ -44,15 +44,18 @@ pub enum UsernameError {
     /// Other characters, or too short, or too long.
     #[error("must be 3 to 30 letters a-z, digits, dots or underscores")]
     Malformed,
-    /// It is one of the service's own words.
-    #[error("is reserved")]
-    Reserved,
 }
 
 impl Username {
     /// The name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is one of the service's own words. To be asked at sign-up alone: a word that is reserved later stays the name of
+    /// whoever has it.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED.contains(&self.as_str())
     }
 }
 
@@ -64,9 +67,6 @@ impl FromStr for Username {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'_';
         if !(3..=30).contains(&name.len()) || !name.bytes().all(allowed) {
             return Err(UsernameError::Malformed);
-        }
-        if RESERVED.contains(&name.as_str()) {
-            return Err(UsernameError::Reserved);
         }
         Ok(Self(name))
     }
@@ -96,7 +96,13 @@ mod tests {
             assert_eq!(bad.parse::<Username>(), Err(UsernameError::Malformed), "{bad}");
         }
         assert_eq!("ME".parse::<Username>(), Err(UsernameError::Malformed));
-        assert_eq!("Suggested".parse::<Username>(), Err(UsernameError::Reserved));
+    }
+
+    #[test]
+    fn a_reserved_word_can_be_read_and_says_so() {
+        let reserved = |name: &str| name.parse::<Username>().unwrap().is_reserved();
+        assert!(reserved("Suggested") && reserved("openapi.json"));
+        assert!(!reserved("ada") && !reserved("admins"));
     }
 
     proptest! {

@@ -168,6 +168,17 @@ pub enum Step {
     Published,
 }
 
+impl Location {
+    /// To about a centimetre: 7 decimals of a degree. Beyond that a number means nothing, and some that JSON can say are too small for
+    /// a table.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        // Adding zero makes `-0.0` plain zero.
+        let round = |degrees: f64| (degrees * 1e7).round() / 1e7 + 0.0;
+        Self { lat: round(self.lat), lng: round(self.lng), ..self }
+    }
+}
+
 impl Photo {
     /// A photo that is announced and has not come yet.
     pub fn announced(content_type: ContentType, bytes: u64, alt_text: Option<String>, media_id: String) -> Self {
@@ -227,6 +238,18 @@ impl Post {
         Step::Published
     }
 
+    /// It is deleted: what its author said of it and what its photos show goes, and where its files are stays.
+    pub fn erase(&mut self) {
+        self.caption.clear();
+        self.hashtags.clear();
+        self.mentions.clear();
+        self.location = None;
+        for photo in &mut self.photos {
+            photo.alt_text = None;
+            photo.rendition = None;
+        }
+    }
+
     /// It can't be finished.
     pub fn fail(&mut self, failure: Failure) -> Step {
         if self.is_settled() {
@@ -256,6 +279,17 @@ mod tests {
 
     fn failure() -> Failure {
         Failure { code: "not-an-image".to_owned(), detail: "It is no image.".to_owned(), photo: Some(0) }
+    }
+
+    #[test]
+    fn a_place_is_known_to_a_centimetre() {
+        let rounded = |lat, lng| {
+            let Location { lat, lng, .. } = Location { name: String::new(), lat, lng }.rounded();
+            (lat.to_string(), lng.to_string())
+        };
+        assert_eq!(rounded(1e-200, -1e-200), ("0".to_owned(), "0".to_owned()));
+        assert_eq!(rounded(48.858_370_149, -179.999_999_99), ("48.8583701".to_owned(), "-180".to_owned()));
+        assert_eq!(rounded(-90.0, 180.0), ("-90".to_owned(), "180".to_owned()));
     }
 
     proptest! {

@@ -4,17 +4,18 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::name::Username;
 
-/// Composed (NFC) and trimmed.
+/// Composed (NFC) and trimmed, with line breaks as Unix has them: Windows and form fields write CR LF, old Macs CR.
 pub fn tidy(text: &str) -> String {
-    text.trim().nfc().collect()
+    text.trim().replace("\r\n", "\n").replace('\r', "\n").nfc().collect()
 }
 
-/// Whether a text holds a control character, or one that turns the direction of what follows (Trojan Source, CVE-2021-42574).
+/// Whether a text holds a control character, or one that turns the direction of what follows: embeddings, overrides and isolates
+/// (Trojan Source, CVE-2021-42574). The marks U+200E, U+200F and U+061C turn nothing, and Arabic and Hebrew are written with them.
 /// Line breaks and tabs are allowed where `multiline`.
 pub fn has_forbidden_characters(text: &str, multiline: bool) -> bool {
     text.chars().any(|c| match c {
         '\n' | '\t' => !multiline,
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{061C}' => true,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
         c => c.is_control(),
     })
 }
@@ -80,7 +81,19 @@ mod tests {
         assert!(has_forbidden_characters("a\u{202E}b", true));
         assert!(has_forbidden_characters("a\u{0}b", true));
         assert!(has_forbidden_characters("a\nb", false));
+        assert!(has_forbidden_characters("a\u{2066}b", true));
         assert!(!has_forbidden_characters("a\nb 👩‍👩‍👧 עברית", true));
+    }
+
+    #[test]
+    fn marks_of_direction_are_ordinary_in_arabic_and_hebrew() {
+        assert!(!has_forbidden_characters("עברית\u{200E}! \u{200F}(עברית) العربية\u{061C}", false));
+    }
+
+    #[test]
+    fn every_systems_line_breaks_are_one() {
+        assert_eq!(tidy("\r\none\r\ntwo\rthree\n\r\nfour\r"), "one\ntwo\nthree\n\nfour");
+        assert!(has_forbidden_characters(&tidy("a\r\nb"), false));
     }
 
     proptest! {

@@ -8,9 +8,11 @@ use axum::{
 };
 use http::{StatusCode, header, request::Parts};
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 
-use crate::problem::{FieldError, Problem};
+use crate::{
+    input::Input,
+    problem::{FieldError, Problem},
+};
 
 /// The largest JSON body that is read.
 pub const MOST_BODY_BYTES: usize = 64 * 1024;
@@ -43,32 +45,13 @@ fn is_json(request: &Request) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = pointer(error.path());
-        let error = error.into_inner();
-        if error.is_data() {
-            Problem::invalid(vec![FieldError { pointer, detail: without_position(&error) }])
-        } else {
-            Problem::malformed(format!("The body is no JSON: {error}."))
-        }
-    })?;
-    json.end().map_err(|error| Problem::malformed(format!("The body is no JSON: {error}.")))?;
-    Ok(value)
+    let input: Input = serde_json::from_slice(bytes).map_err(|error| Problem::malformed(format!("The body is no JSON: {error}.")))?;
+    input.fit().map_err(|misfit| Problem::invalid(vec![FieldError { pointer: pointer(&misfit.path), detail: misfit.detail }]))
 }
 
-/// The position says nothing to a program: the pointer does.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    path.iter().fold(String::new(), |pointer, segment| match segment {
-        Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } | Segment::Enum { variant: key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Unknown => pointer,
-    })
+/// RFC 6901 §3
+fn pointer(path: &[String]) -> String {
+    path.iter().fold(String::new(), |pointer, name| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")))
 }
 
 /// Query parameters of type `T`.
@@ -79,13 +62,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(parameters) = Query::try_from_uri(&parts.uri).map_err(|rejection| {
-            let detail = rejection.body_text();
-            let detail = detail.trim_start_matches("Failed to deserialize query string: ");
-            let (name, reason) = detail.split_once(": ").unwrap_or(("", detail));
-            Problem::invalid(vec![FieldError { pointer: format!("?{name}"), detail: reason.to_owned() }])
-        })?;
-        Ok(Self(parameters))
+        // Any query is a list of names and values: form decoding puts a replacement character where it can't read one.
+        let Query(parameters) = Query::try_from_uri(&parts.uri).map_err(|_| Problem::malformed("The query can't be read."))?;
+        Input::from_query(parameters)
+            .fit()
+            .map(Self)
+            .map_err(|misfit| Problem::invalid(vec![FieldError { pointer: format!("?{}", misfit.path.concat()), detail: misfit.detail }]))
     }
 }
 
@@ -130,13 +112,31 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_by_its_pointer() {
-        let wrong = problem(r#"{"inner": [{"size": 1}, {"size": "two"}]}"#);
-        assert_eq!(wrong.errors[0].pointer, "/inner/1/size");
-        assert_eq!(wrong.errors[0].detail, "invalid type: string \"two\", expected u32");
-        let unknown = problem(r#"{"inner": [], "a/b": 1}"#);
-        assert_eq!((unknown.status.as_u16(), unknown.code, unknown.errors[0].pointer.as_str()), (422, "validation-failed", "/a~1b"));
-        let missing = problem("{}");
-        assert_eq!((missing.status.as_u16(), missing.errors[0].detail.as_str()), (422, "missing field `inner`"));
+        for (json, pointer, detail) in [
+            (r#"{"inner": [{"size": 1}, {"size": "two"}]}"#, "/inner/1/size", "must be a whole number"),
+            (r#"{"inner": [], "a/b~": 1}"#, "/a~1b~0", "is not known"),
+            ("{}", "/inner", "is required"),
+            ("[[]]", "", "must be an object"),
+        ] {
+            let wrong = problem(json);
+            assert_eq!((wrong.status.as_u16(), wrong.code), (422, "validation-failed"), "{json}");
+            assert_eq!(wrong.errors, [FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }], "{json}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_does_not_fit_is_named() {
+        for (query, pointer, detail) in [
+            ("size=two", "?size", "must be a whole number"),
+            ("size=1&page=2", "?page", "is not known"),
+            ("", "?size", "is required"),
+            ("size=%ff", "?size", "must be a whole number"),
+        ] {
+            let (mut parts, ()) = http::Request::get(format!("/?{query}")).body(()).unwrap().into_parts();
+            let wrong = Parameters::<Inner>::from_request_parts(&mut parts, &()).await.unwrap_err();
+            assert_eq!((wrong.status.as_u16(), wrong.code), (422, "validation-failed"), "{query}");
+            assert_eq!(wrong.errors, [FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }], "{query}");
+        }
     }
 
     #[test]

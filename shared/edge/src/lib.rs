@@ -1,6 +1,7 @@
 //! What every HTTP function does at its edge: from a gateway's event to a handler with its viewer and its body, and back.
 
 mod body;
+mod input;
 mod pages;
 mod problem;
 mod server;

@@ -46,29 +46,24 @@ impl PageRequest {
         Self { limit, cursor }
     }
 
-    /// The page of `list` that is asked for.
-    pub fn of(self, list: impl Into<String>) -> Result<Paging, Problem> {
+    /// The page of `list` that is asked for. `is_key` tells whether a key can be one of the list's: a cursor is no secret, and whoever
+    /// makes one up must not get to choose what the table is asked.
+    pub fn of(self, list: impl Into<String>, is_key: impl FnOnce(&str) -> bool) -> Result<Paging, Problem> {
         let list = list.into();
         let limit = self.limit.unwrap_or(20);
         let mut checks = Checks::default();
         checks.require((1..=100).contains(&limit), "?limit", "must be from 1 to 100");
-        let after = self.cursor.map(|cursor| cursor::decode(&list, &cursor)).transpose();
-        let after = checks.keep("?cursor", after).flatten();
+        let after = self.cursor.map(|cursor| {
+            let key = cursor::decode(&list, &cursor)?;
+            if is_key(&key) { Ok(key) } else { Err(cursor::CursorError) }
+        });
+        let after = checks.keep("?cursor", after.transpose()).flatten();
         checks.finish()?;
         Ok(Paging { list, limit, after })
     }
 }
 
 impl Paging {
-    /// The key after which it starts, for a list whose keys all start with `prefix`: no cursor that we gave out holds another.
-    pub fn after_within(&self, prefix: &str) -> Result<Option<String>, Problem> {
-        let mut checks = Checks::default();
-        let is_ours = self.after.as_ref().is_none_or(|key| key.starts_with(prefix));
-        checks.require(is_ours, "?cursor", cursor::CursorError);
-        checks.finish()?;
-        Ok(self.after.clone())
-    }
-
     /// The answer with `items`, which goes on after the key `next`: `Link` (RFC 8288) says where.
     pub fn answer<T>(self, path: &str, items: Vec<T>, next: Option<String>) -> (HeaderMap, axum::Json<List<T>>) {
         let next_cursor = next.map(|key| cursor::encode(&self.list, &key));
@@ -82,5 +77,34 @@ impl Paging {
             }
         }
         (headers, axum::Json(List { items, next_cursor }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(cursor: &str) -> Result<Paging, Problem> {
+        PageRequest::new(None, Some(cursor.to_owned())).of("list", |key| key == "a key")
+    }
+
+    #[test]
+    fn a_cursor_of_the_list_is_taken_and_one_that_was_made_up_is_not() {
+        assert_eq!(page(&cursor::encode("list", "a key")).unwrap().after.as_deref(), Some("a key"));
+        for made_up in [cursor::encode("list", "another"), cursor::encode("list", ""), cursor::encode("another", "a key"), String::new()] {
+            let problem = page(&made_up).unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.errors[0].pointer.as_str()), (422, "?cursor"), "{made_up}");
+        }
+    }
+
+    #[test]
+    fn a_page_names_the_next_one_and_the_last_page_names_none() {
+        let (headers, axum::Json(list)) =
+            page(&cursor::encode("list", "a key")).unwrap().answer("/things", vec![1], Some("next".to_owned()));
+        let next = list.next_cursor.unwrap();
+        assert_eq!(cursor::decode("list", &next).as_deref(), Ok("next"));
+        assert_eq!(headers[header::LINK], format!("</v1/things?limit=20&cursor={next}>; rel=\"next\""));
+        let (headers, axum::Json(list)) = page(&cursor::encode("list", "a key")).unwrap().answer("/things", vec![1], None);
+        assert_eq!((headers.get(header::LINK), list.next_cursor), (None, None));
     }
 }

@@ -105,8 +105,10 @@ impl Problem {
 impl From<tintype_tables::Error> for Problem {
     fn from(error: tintype_tables::Error) -> Self {
         match error {
-            tintype_tables::Error::Unavailable(_) => Self::unavailable(error),
-            tintype_tables::Error::Condition(_) | tintype_tables::Error::Shape(_) => Self::internal(error),
+            tintype_tables::Error::Conflict | tintype_tables::Error::Unavailable(_) => Self::unavailable(error),
+            tintype_tables::Error::Condition(_) | tintype_tables::Error::Refused(_) | tintype_tables::Error::Shape(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

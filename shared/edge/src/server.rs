@@ -45,8 +45,6 @@ async fn edge(verifier: Option<Arc<Verifier>>, mut request: Request, next: Next)
         request.extensions_mut().insert(verifier);
     }
     let mut response = next.run(request).await;
-    // The gateway sets its own; ours would reach the client under the name `x-amzn-remapped-content-length`.
-    response.headers_mut().remove(header::CONTENT_LENGTH);
     // What is not said to be public or secret is personal: nobody between us and the person may keep it.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
@@ -61,7 +59,11 @@ pub async fn answer(name: &'static str, router: Router, event: lambda_http::Requ
         trace_id: event.lambda_context_ref().and_then(|context| context.xray_trace_id.clone()).unwrap_or_default(),
     };
     let request = to_axum(event);
-    telemetry::observe(work, async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }, outcome).await
+    let mut response =
+        telemetry::observe(work, async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }, outcome).await;
+    // The gateway sets its own; ours, which axum sets last of all, would reach the client as `x-amzn-remapped-content-length`.
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
 }
 
 /// The gateway's request id: the one that its own answers and access log carry.
@@ -98,5 +100,21 @@ fn outcome(response: &Response) -> Outcome {
         status if status.is_server_error() => Outcome::Failed,
         status if status.is_client_error() => Outcome::Rejected,
         _ => Outcome::Ok,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+
+    #[tokio::test]
+    async fn an_answer_leaves_its_length_to_the_gateway() {
+        let event = include_str!("../../../events/home/health.json");
+        let router = service(Router::new().route("/health", get(|| async { "ok" })), None);
+        let response = answer("test", router, lambda_http::request::from_str(event).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().get(header::CONTENT_LENGTH), None);
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "private, no-cache");
     }
 }

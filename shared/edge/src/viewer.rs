@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, header, request::Parts};
+use http::request::Parts;
 use lambda_http::request::RequestContext;
 use serde_json::Value;
-use tintype_auth::{Identity, Verifier};
+use tintype_auth::{Identity, Verifier, bearer};
 use tintype_core::Time;
 
 use crate::problem::Problem;
@@ -44,13 +44,6 @@ impl<S: Sync> FromRequestParts<S> for MaybeViewer {
     }
 }
 
-/// The `Authorization` header's bearer token (RFC 6750 §2.1); another scheme is 401.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(Problem::unauthorized)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(Problem::unauthorized()) }
-}
-
 /// What `functions/authorizer` put into its answer's context.
 fn from_authorizer(context: &RequestContext) -> Option<Identity> {
     let RequestContext::ApiGatewayV1(context) = context else { return None };
@@ -65,4 +58,33 @@ fn from_authorizer(context: &RequestContext) -> Option<Identity> {
         session_id: text("session_id")?.parse().ok()?,
         expires_at: text("exp")?.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::request::LambdaRequest;
+    use serde_json::json;
+
+    /// What a handler finds of an event whose authorizer said that the token ends then.
+    async fn viewer(ends_in_seconds: i64) -> Result<Viewer, Problem> {
+        let mut event: Value = serde_json::from_str(include_str!("../../../events/users/follow.json")).unwrap();
+        event["requestContext"]["authorizer"]["exp"] = json!((Time::now().as_seconds() + ends_in_seconds).to_string());
+        let event: LambdaRequest = serde_json::from_value(event).unwrap();
+        let (mut parts, _) = http::Request::from(event).into_parts();
+        Viewer::from_request_parts(&mut parts, &()).await
+    }
+
+    #[tokio::test]
+    async fn the_authorizer_says_who_calls() {
+        let Viewer(identity) = viewer(60).await.unwrap();
+        assert_eq!(identity.user_id.to_string(), "0193a1f0-0000-7000-8000-00000000000b");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_has_ended_since_the_gateway_cached_the_authorizers_answer_is_refused() {
+        for ended in [0, -1, -30] {
+            assert_eq!(viewer(ended).await.unwrap_err().code, "unauthorized");
+        }
+    }
 }

@@ -15,6 +15,10 @@ use crate::Key;
 /// Nobody scrolls back further: entries go 90 days after they were written.
 pub const ENTRY_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
+/// How long a fence hides an author. An entry may be written just after the unfollow, by a worker that had read the followers just
+/// before, and that worker may die before it mends this: the fence outlives whatever such an entry's life is.
+pub const FENCE_LIFETIME: Duration = ENTRY_LIFETIME.saturating_add(Duration::from_hours(24));
+
 /// A post in a timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -33,6 +37,11 @@ impl Entry {
     pub fn new(viewer: UserId, post: PostId, author: UserId, published_at: Time, now: Time) -> Self {
         let Key { pk, sk } = key(viewer, post, published_at);
         Self { pk, sk, author_id: author, expires_at: now.plus(ENTRY_LIFETIME).as_seconds() }
+    }
+
+    /// Whether its time is over: DynamoDB removes it only some days later.
+    pub fn has_expired(&self, now: Time) -> bool {
+        self.expires_at <= now.as_seconds()
     }
 
     /// The post, which the sort key ends with.

@@ -3,7 +3,7 @@
 //! | item | pk | sk | attributes | read by |
 //! |---|---|---|---|---|
 //! | Post | `POST#{post}` | `POST` | [`Record`]; speaks `post.published`, `post.deleted` | the service; `post` by feed |
-//! | Published | `AUTHOR#{author}` | `PUBLISHED#{published_at}#{post}` | `author_id` | posts, feed-fanout |
+//! | Published | `AUTHOR#{author}` | `PUBLISHED#{published_at}#{post}` | | posts, feed-fanout |
 //! | Unpublished | `AUTHOR#{author}` | `UNPUBLISHED#{post}` | | posts |
 //! | Counter | `COUNTS#{author}` | `POSTS` | `count` of published posts | users |
 //!
@@ -21,7 +21,7 @@ use tintype_core::{
 
 use crate::{
     Error, Key, Page, Table, outbox,
-    table::{Item, Query, number, text, unavailable, write_units},
+    table::{Item, Query, back_off, failure, number, text, write_units},
 };
 
 /// How long an upload ticket is good for.
@@ -91,7 +91,7 @@ impl Record {
         record
     }
 
-    /// Whether uploads and, unless it is published, variants must go.
+    /// Whether it was deleted or has failed: its uploads and variants must go.
     pub fn is_remains(&self) -> bool {
         self.deleted_at.is_some() || self.post.status == Status::Failed
     }
@@ -164,7 +164,7 @@ pub struct Listed {
 
 /// A page of an author's published posts, newest first. Consistent: what was published before is in it.
 pub async fn published_by(posts: &Table, author_id: UserId, after: Option<String>, limit: usize) -> Result<Page<Listed>, Error> {
-    let query = Query { pk: author(author_id), prefix: PUBLISHED, after, descending: true, consistent: true, limit };
+    let query = Query { pk: author(author_id), prefix: Some(PUBLISHED), after, descending: true, consistent: true, limit };
     let page: Page<Key> = posts.query(query).await?;
     let listed = |key: &Key| {
         let (published_at, post) = key.sk.strip_prefix(PUBLISHED)?.split_once('#')?;
@@ -175,7 +175,7 @@ pub async fn published_by(posts: &Table, author_id: UserId, after: Option<String
 
 /// A page of an author's posts that are not published (yet), newest first.
 pub async fn unpublished_by(posts: &Table, author_id: UserId, after: Option<String>, limit: usize) -> Result<Page<PostId>, Error> {
-    let query = Query { pk: author(author_id), prefix: UNPUBLISHED, after, descending: true, consistent: true, limit };
+    let query = Query { pk: author(author_id), prefix: Some(UNPUBLISHED), after, descending: true, consistent: true, limit };
     let page: Page<Key> = posts.query(query).await?;
     let post = |key: &Key| key.sk.strip_prefix(UNPUBLISHED)?.parse().ok();
     Ok(Page { items: page.items.iter().filter_map(post).collect(), next: page.next })
@@ -238,6 +238,31 @@ pub async fn swept(posts: &Table, post: PostId, now: Time) -> Result<Option<Reco
     .await
 }
 
+/// Others get their turn before a post that could not be looked after: the janitor meets it again at `until`.
+///
+/// Its item is not read first, since it may be the very thing that can't be read. Nor does the version rise: whoever changes the post
+/// at the same moment knows better when its time is up.
+pub async fn put_off(posts: &Table, post: PostId, until: Time) -> Result<(), Error> {
+    let request = posts
+        .client
+        .update_item()
+        .table_name(&posts.name)
+        .set_key(Some(key(post).item()))
+        .update_expression("SET deadline = :until")
+        .condition_expression("attribute_exists(unfinished)")
+        .expression_attribute_values(":until", text(until.to_string()))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    match Box::pin(request.send()).await.map_err(failure) {
+        Ok(answer) => {
+            write_units(answer.consumed_capacity.as_slice());
+            Ok(())
+        }
+        // Somebody has finished it meanwhile.
+        Err(Error::Condition(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// [`change`], but a tombstone stays as it is.
 async fn change_live(posts: &Table, post: PostId, now: Time, mut apply: impl FnMut(&mut Record) -> Step) -> Result<Option<Record>, Error> {
     change(posts, post, now, |record| if record.deleted_at.is_some() { Step::Nothing } else { apply(record) }).await
@@ -245,9 +270,7 @@ async fn change_live(posts: &Table, post: PostId, now: Time, mut apply: impl FnM
 
 /// Reads, changes and writes a post until nobody else wrote in between; answers what it became. `None`: there is no such post.
 async fn change(posts: &Table, post: PostId, now: Time, mut apply: impl FnMut(&mut Record) -> Step) -> Result<Option<Record>, Error> {
-    // Ten photos of a post may finish at once; each loser has seen at least one winner.
-    const MOST_RIVALS: u32 = 20;
-    for _ in 0..MOST_RIVALS {
+    for attempt in 0..MOST_RIVALS {
         let Some(before) = read_record(posts, post).await? else { return Ok(None) };
         let mut after = before.clone();
         let step = apply(&mut after);
@@ -256,12 +279,24 @@ async fn change(posts: &Table, post: PostId, now: Time, mut apply: impl FnMut(&m
         }
         after.version += 1;
         match store(posts, &before, &after, step, now).await {
-            Ok(()) => return Ok(Some(after)),
-            Err(Error::Condition(_)) => {}
-            Err(error) => return Err(error),
+            Err(error) if is_lost_race(&error) => step_back(attempt).await?,
+            result => return result.map(|()| Some(after)),
         }
     }
-    Err(Error::Unavailable(format!("post {post} is being written by too many at once")))
+    Err(Error::Conflict)
+}
+
+/// Ten photos of a post may finish at once; of those that write at the same moment at least one wins.
+const MOST_RIVALS: u32 = 20;
+
+/// Whether somebody else has written the post since it was read, or is writing it now.
+fn is_lost_race(error: &Error) -> bool {
+    matches!(error, Error::Condition(_) | Error::Conflict)
+}
+
+/// Waits a random while before the post is read again, 200 ms at most.
+async fn step_back(attempt: u32) -> Result<(), Error> {
+    back_off(attempt.min(2)).await
 }
 
 async fn store(posts: &Table, before: &Record, after: &Record, step: Step, now: Time) -> Result<(), Error> {
@@ -295,18 +330,16 @@ async fn store(posts: &Table, before: &Record, after: &Record, step: Step, now: 
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await
-        .map_err(unavailable)?;
+        .map_err(failure)?;
     write_units(answer.consumed_capacity.as_slice());
     Ok(())
 }
 
 /// Replaces a post by a tombstone that says so; its files are swept by the janitor. `false`: there was none, or it was deleted before.
 pub async fn delete(posts: &Table, post: PostId, now: Time) -> Result<bool, Error> {
-    loop {
+    for attempt in 0..MOST_RIVALS {
         let Some(before) = read_record(posts, post).await?.filter(|record| record.deleted_at.is_none()) else { return Ok(false) };
-        let mut tombstone = Record { deleted_at: Some(now), version: before.version + 1, drives: 0, ..before.clone() };
-        tombstone.look_after(now);
-        tombstone.expires_at = Some(now.plus(REMAINS).as_seconds());
+        let tombstone = tombstone(&before, now);
         let mut item = tombstone.item()?;
         let Post { id, author_id, published_at, .. } = tombstone.post;
         outbox::speak(&mut item, What::PostDeleted { post_id: id, author_id }, now);
@@ -318,11 +351,21 @@ pub async fn delete(posts: &Table, post: PostId, now: Time) -> Result<bool, Erro
             writes.push(unlist(posts, &unpublished(&before.post)));
         }
         match posts.transact(writes).await {
-            Ok(()) => return Ok(true),
-            Err(Error::Condition(_)) => {}
-            Err(error) => return Err(error),
+            Err(error) if is_lost_race(&error) => step_back(attempt).await?,
+            result => return result.map(|()| true),
         }
     }
+    Err(Error::Conflict)
+}
+
+/// What is left of a post once it is deleted: whose it was and when, and where its files are. What its author said, and what the
+/// photographs show, is gone at once.
+fn tombstone(before: &Record, now: Time) -> Record {
+    let mut tombstone = Record { deleted_at: Some(now), version: before.version + 1, drives: 0, ..before.clone() };
+    tombstone.look_after(now);
+    tombstone.expires_at = Some(now.plus(REMAINS).as_seconds());
+    tombstone.post.erase();
+    tombstone
 }
 
 /// Posts of one shard whose deadline has passed, most overdue first.
@@ -338,7 +381,7 @@ pub async fn overdue(posts: &Table, shard: u8, now: Time, limit: usize) -> Resul
         .limit(i32::try_from(limit).unwrap_or(i32::MAX))
         .send()
         .await
-        .map_err(unavailable)?;
+        .map_err(failure)?;
     let keys: Vec<Key> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
     Ok(keys.iter().filter_map(|key| key.pk.strip_prefix("POST#")?.parse().ok()).collect())
 }
@@ -379,4 +422,43 @@ fn add_to_count(posts: &Table, author_id: UserId, amount: i64) -> TransactWriteI
         .build()
         .expect("table, key and expression are set");
     write().update(update).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tintype_core::post::{ContentType, Draft, Location, Photo};
+
+    fn published(now: Time) -> Record {
+        let mut photo = Photo::announced(ContentType::Jpeg, 1, Some("A secret garden".to_owned()), "0f".repeat(16));
+        photo.rendition = Some(Rendition { width: 1, height: 1, blurhash: "secret".to_owned(), variants: vec![] });
+        let location = Some(Location { name: "My secret place".to_owned(), lat: 1.0, lng: 2.0 });
+        let caption = "The secret of #secret by @secret".to_owned();
+        let draft = Draft { author_id: UserId::new(), caption, location, comments_enabled: true, photos: vec![photo] };
+        let mut post = Post::new(draft, now);
+        (post.status, post.published_at) = (Status::Published, Some(now));
+        Record { post, version: 7, drives: 2, deleted_at: None, unfinished: None, deadline: None, expires_at: None }
+    }
+
+    #[test]
+    fn a_tombstone_says_whose_post_it_was_and_where_its_files_are_and_nothing_of_what_was_in_it() {
+        let published_at = Time::from_millis(1_790_000_000_000).unwrap();
+        let now = published_at.plus(Duration::from_hours(1));
+        let before = published(published_at);
+        let tombstone = tombstone(&before, now);
+        assert!(!serde_json::to_string(&tombstone).unwrap().contains("secret"), "{tombstone:?}");
+        let (post, was) = (&tombstone.post, &before.post);
+        assert_eq!((post.id, post.author_id, &post.photos[0].media_id), (was.id, was.author_id, &was.photos[0].media_id));
+        assert_eq!((post.created_at, post.published_at), (was.created_at, Some(published_at)));
+        assert_eq!((tombstone.deleted_at, tombstone.version, tombstone.drives), (Some(now), 8, 0));
+        // The janitor sweeps its files at once; late messages find it for a month.
+        assert!(tombstone.is_remains() && tombstone.unfinished.is_some() && tombstone.deadline == Some(now));
+        assert_eq!(tombstone.expires_at, Some(now.plus(REMAINS).as_seconds()));
+    }
+
+    #[test]
+    fn whoever_loses_a_race_reads_again_and_any_other_failure_is_one() {
+        assert!(is_lost_race(&Error::Condition(vec![true])) && is_lost_race(&Error::Conflict));
+        assert!(!is_lost_race(&Error::Unavailable("down".to_owned())) && !is_lost_race(&Error::Refused("no".to_owned())));
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    error::{ProvideErrorMetadata, SdkError},
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, CancellationReason, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem},
 };
@@ -44,6 +44,12 @@ pub enum Error {
     /// Conditions did not hold; one flag for each write of the transaction: whether its condition was the one.
     #[error("a condition did not hold")]
     Condition(Vec<bool>),
+    /// Somebody else was writing the same items at the same moment, also after retries.
+    #[error("others are writing the same items")]
+    Conflict,
+    /// The request itself is wrong, or not permitted: trying again helps nobody.
+    #[error("the table refuses the request: {0}")]
+    Refused(String),
     /// It can't be reached, or is too busy, after retries.
     #[error("the table is unavailable: {0}")]
     Unavailable(String),
@@ -66,8 +72,8 @@ pub struct Page<T> {
 pub struct Query<'a> {
     /// The partition.
     pub pk: String,
-    /// What the sort keys start with.
-    pub prefix: &'a str,
+    /// What the sort keys start with; `None` for the whole partition (an empty text is refused by DynamoDB).
+    pub prefix: Option<&'a str>,
     /// Start after this sort key.
     pub after: Option<String>,
     /// Highest sort keys first.
@@ -110,7 +116,7 @@ impl Table {
             .set_key(Some(key.item()))
             .consistent_read(consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = Box::pin(request.send()).await.map_err(unavailable)?;
+        let answer = Box::pin(request.send()).await.map_err(failure)?;
         read_units(answer.consumed_capacity.as_slice());
         Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
     }
@@ -126,7 +132,7 @@ impl Table {
                     KeysAndAttributes::builder().set_keys(Some(pending)).consistent_read(consistent).build().expect("keys are set");
                 let request =
                     self.client.batch_get_item().request_items(&self.name, request).return_consumed_capacity(ReturnConsumedCapacity::Total);
-                let mut answer = Box::pin(request.send()).await.map_err(unavailable)?;
+                let mut answer = Box::pin(request.send()).await.map_err(failure)?;
                 read_units(answer.consumed_capacity());
                 for item in answer.responses.take().and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default() {
                     items.push(serde_dynamo::from_item(item)?);
@@ -141,25 +147,26 @@ impl Table {
         Ok(items)
     }
 
-    /// One page of a partition.
+    /// One page of a partition. One item more is read than asked for: it tells whether there is a next page.
     pub async fn query<T: DeserializeOwned>(&self, query: Query<'_>) -> Result<Page<T>, Error> {
-        let limit = i32::try_from(query.limit).unwrap_or(i32::MAX);
-        let request = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(&query.pk))
-            .expression_attribute_values(":prefix", text(query.prefix))
+        let limit = i32::try_from(query.limit.saturating_add(1)).unwrap_or(i32::MAX);
+        let request = self.client.query().table_name(&self.name).expression_attribute_values(":pk", text(&query.pk));
+        let request = match query.prefix {
+            Some(prefix) => request
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":prefix", text(prefix)),
+            None => request.key_condition_expression("pk = :pk"),
+        };
+        let request = request
             .set_exclusive_start_key(query.after.map(|sk| Key::new(&query.pk, sk).item()))
             .scan_index_forward(!query.descending)
             .consistent_read(query.consistent)
             .limit(limit)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = Box::pin(request.send()).await.map_err(unavailable)?;
+        let answer = Box::pin(request.send()).await.map_err(failure)?;
         read_units(answer.consumed_capacity.as_slice());
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("sk")).and_then(|sk| sk.as_s().ok()).cloned();
-        let items = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        let (items, next) = cut(answer.items.unwrap_or_default(), query.limit, answer.last_evaluated_key.is_some());
+        let items = items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     }
 
@@ -173,12 +180,21 @@ impl Table {
                     write_units(answer.consumed_capacity());
                     return Ok(());
                 }
-                Err(error) if is_conflict(&error) => back_off(attempt).await?,
+                Err(error) if is_conflict(&error) => back_off(attempt).await.map_err(|_| Error::Conflict)?,
                 Err(error) => return Err(refused(error)),
             }
             attempt += 1;
         }
     }
+}
+
+/// The first `limit` of the items that a query has read, and the sort key after which the next page starts. DynamoDB also ends a
+/// page early, after 1 MB.
+fn cut(mut items: Vec<Item>, limit: usize, ended_early: bool) -> (Vec<Item>, Option<String>) {
+    let there_is_more = items.len() > limit || ended_early;
+    items.truncate(limit);
+    let last = items.last().and_then(|item| item.get("sk")).and_then(|sk| sk.as_s().ok()).cloned();
+    (items, last.filter(|_| there_is_more))
 }
 
 /// Waits before attempt `attempt + 1`, a random while of at most 50 ms, 100 ms, ... so that rivals don't meet again; gives up after the fifth.
@@ -217,19 +233,27 @@ fn units(capacity: &[ConsumedCapacity]) -> f64 {
     capacity.iter().filter_map(ConsumedCapacity::capacity_units).sum()
 }
 
-/// What any failed request means that carries no condition of its own.
-pub fn unavailable<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> Error {
+/// What a failed request means.
+pub fn failure<E, R>(error: SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
     match error.code() {
         Some("ConditionalCheckFailedException") => Error::Condition(vec![true]),
+        Some("TransactionConflictException") => Error::Conflict,
+        Some(code @ ("AccessDeniedException" | "ResourceNotFoundException" | "ValidationException")) => {
+            Error::Refused(format!("{code}: {}", error.message().unwrap_or_default()))
+        }
         Some(code) => Error::Unavailable(format!("{code}: {}", error.message().unwrap_or_default())),
-        None => Error::Unavailable(error.to_string()),
+        None => Error::Unavailable(DisplayErrorContext(error).to_string()),
     }
 }
 
 /// A transaction cancelled by a condition is an answer; by anything else it is a failure that may pass.
-fn refused<R>(error: SdkError<TransactWriteItemsError, R>) -> Error {
+fn refused<R: std::fmt::Debug + 'static>(error: SdkError<TransactWriteItemsError, R>) -> Error {
     let failed: Vec<bool> = reasons(&error).iter().map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect();
-    if failed.contains(&true) { Error::Condition(failed) } else { unavailable(error) }
+    if failed.contains(&true) { Error::Condition(failed) } else { failure(error) }
 }
 
 /// Whether a transaction was cancelled by another one at the same items, and by no condition.
@@ -243,5 +267,27 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationRea
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(count: usize) -> Vec<Item> {
+        (0..count).map(|index| Key::new("p", format!("{index:03}")).item()).collect()
+    }
+
+    #[test]
+    fn a_page_that_holds_all_is_the_last_also_when_it_is_full() {
+        assert_eq!(cut(items(0), 2, false), (vec![], None));
+        assert_eq!(cut(items(2), 2, false), (items(2), None));
+    }
+
+    #[test]
+    fn the_next_page_starts_after_the_last_item_that_was_given() {
+        assert_eq!(cut(items(3), 2, true), (items(2), Some("001".to_owned())));
+        // 1 MB was full before the limit was reached.
+        assert_eq!(cut(items(1), 2, true), (items(1), Some("000".to_owned())));
     }
 }

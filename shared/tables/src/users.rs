@@ -148,7 +148,7 @@ struct Follow {
 
 /// A page of those who follow `followee`, as of now: whoever followed before this began is in it.
 pub async fn followers_of(users: &Table, followee: UserId, after: Option<String>, limit: usize) -> Result<Page<UserId>, Error> {
-    let query = Query { pk: partition(followee), prefix: FOLLOWERS, after, descending: false, consistent: true, limit };
+    let query = Query { pk: partition(followee), prefix: Some(FOLLOWERS), after, descending: false, consistent: true, limit };
     edges(users, query).await
 }
 
@@ -157,7 +157,7 @@ pub async fn fences_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>,
     let mut authors = HashSet::new();
     let mut after = None;
     loop {
-        let query = Query { pk: partition(viewer), prefix: FENCES, after, descending: false, consistent: true, limit: 1000 };
+        let query = Query { pk: partition(viewer), prefix: Some(FENCES), after, descending: false, consistent: true, limit: 1000 };
         let page = edges(users, query).await?;
         authors.extend(page.items);
         after = page.next;
@@ -226,7 +226,7 @@ pub async fn follow_counts(users: &Table, user: UserId) -> Result<FollowCounts, 
         count: i64,
     }
     let limit = 2 * COUNT_SHARDS as usize;
-    let query = Query { pk: counts(user), prefix: "FOLLOW", after: None, descending: false, consistent: false, limit };
+    let query = Query { pk: counts(user), prefix: Some("FOLLOW"), after: None, descending: false, consistent: false, limit };
     let shards: Page<Shard> = users.query(query).await?;
     Ok(shards.items.iter().fold(FollowCounts::default(), |mut counts, shard| {
         if shard.sk.starts_with(COUNT_OF_FOLLOWERS) {

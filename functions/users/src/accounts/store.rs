@@ -8,7 +8,11 @@ use tintype_tables::{
     users::{self, Claim, Session},
 };
 
-use crate::{email::Email, profiles::store::Profile, writes};
+use crate::{
+    email::Email,
+    profiles::store::Profile,
+    writes::{self, Transaction},
+};
 
 /// Who may log in.
 #[derive(Serialize, Deserialize)]
@@ -30,20 +34,19 @@ pub(crate) enum Taken {
 pub(crate) async fn create(users: &Table, account: &Account, profile: &Profile, session: &Session) -> Result<Result<(), Taken>, Error> {
     let id = profile.card.id;
     let claim = Claim { user_id: id };
-    let writes = vec![
-        writes::put_new(users, item(&users::name(&profile.card.username), &claim)?),
-        writes::put_new(users, item(&users::email(&account.email), &claim)?),
-        writes::put_new(users, item(&users::account(id), account)?),
-        writes::put(users, item(&users::profile(id), profile)?),
-        writes::put(users, item(&users::session(id, session.id), session)?),
-    ];
-    match users.transact(writes).await {
+    let mut transaction = Transaction::default();
+    let username = transaction.push(writes::put_new(users, item(&users::name(&profile.card.username), &claim)?));
+    let email = transaction.push(writes::put_new(users, item(&users::email(&account.email), &claim)?));
+    transaction.push(writes::put_new(users, item(&users::account(id), account)?));
+    transaction.push(writes::put(users, item(&users::profile(id), profile)?));
+    transaction.push(writes::put(users, item(&users::session(id, session.id), session)?));
+    match transaction.commit(users).await {
         Ok(()) => Ok(Ok(())),
-        Err(Error::Condition(failed)) => match failed[..] {
-            [true, true, ..] => Ok(Err(Taken::Both)),
-            [true, ..] => Ok(Err(Taken::Username)),
-            [_, true, ..] => Ok(Err(Taken::Email)),
-            _ => Err(Error::Condition(failed)),
+        Err(Error::Condition(failed)) => match (username.is_in(&failed), email.is_in(&failed)) {
+            (true, true) => Ok(Err(Taken::Both)),
+            (true, false) => Ok(Err(Taken::Username)),
+            (false, true) => Ok(Err(Taken::Email)),
+            (false, false) => Err(Error::Condition(failed)),
         },
         Err(error) => Err(error),
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tintype_core::{UserId, name::Username, profile::ProfileCard};
 use tintype_tables::{
     Error, Table, posts,
-    table::{text, unavailable, write_units},
+    table::{failure, text, write_units},
     users,
 };
 
@@ -80,7 +80,7 @@ pub(crate) async fn change(users: &Table, user: UserId, change: Change) -> Resul
     for (name, value) in values {
         request = request.expression_attribute_values(name, text(value));
     }
-    match Box::pin(request.send()).await.map_err(unavailable) {
+    match Box::pin(request.send()).await.map_err(failure) {
         Ok(answer) => {
             write_units(answer.consumed_capacity.as_slice());
             Ok(answer.attributes.map(serde_dynamo::from_item).transpose()?)

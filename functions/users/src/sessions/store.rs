@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use tintype_core::{SessionId, Time, UserId};
 use tintype_tables::{
     Error, Page, Table,
-    table::{Query, number, text, unavailable, write_units},
+    table::{Query, failure, number, text, write_units},
     users::{self, Session},
 };
 
@@ -39,7 +39,7 @@ pub(crate) async fn write(users: &Table, user: UserId, session: &Session) -> Res
         .table_name(&users.name)
         .set_item(Some(item(&users::session(user, session.id), session)?))
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let answer = Box::pin(request.send()).await.map_err(unavailable)?;
+    let answer = Box::pin(request.send()).await.map_err(failure)?;
     write_units(answer.consumed_capacity.as_slice());
     Ok(())
 }
@@ -59,7 +59,7 @@ pub(crate) async fn advance(users: &Table, user: UserId, session: &Session, now:
         .expression_attribute_values(":expires_at", number(now.plus(LIFETIME).as_seconds()))
         .expression_attribute_values(":generation", number(session.generation))
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    match Box::pin(request.send()).await.map_err(unavailable) {
+    match Box::pin(request.send()).await.map_err(failure) {
         Ok(answer) => {
             write_units(answer.consumed_capacity.as_slice());
             Ok(Some(next))
@@ -79,7 +79,7 @@ pub(crate) async fn end(users: &Table, user: UserId, session: SessionId, now: Ti
         .condition_expression("expires_at > :now")
         .expression_attribute_values(":now", number(now.as_seconds()))
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    match Box::pin(request.send()).await.map_err(unavailable) {
+    match Box::pin(request.send()).await.map_err(failure) {
         Ok(answer) => {
             write_units(answer.consumed_capacity.as_slice());
             Ok(true)
@@ -91,7 +91,7 @@ pub(crate) async fn end(users: &Table, user: UserId, session: SessionId, now: Ti
 
 /// A page of a person's sessions that are alive, the last log-in first. Consistent: whoever was logged out is gone from it.
 pub(crate) async fn page(users: &Table, user: UserId, after: Option<String>, limit: usize, now: Time) -> Result<Page<Session>, Error> {
-    let query = Query { pk: users::partition(user), prefix: users::SESSIONS, after, descending: true, consistent: true, limit };
+    let query = Query { pk: users::partition(user), prefix: Some(users::SESSIONS), after, descending: true, consistent: true, limit };
     let mut page: Page<Session> = users.query(query).await?;
     page.items.retain(|session| session.is_alive(now));
     Ok(page)

@@ -27,6 +27,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::state::is_blob;
+
 /// Read and written at a time.
 const CHUNK: usize = 128 * 1024;
 
@@ -84,12 +86,13 @@ pub(super) struct Blobs {
 }
 
 impl Blobs {
-    /// Opens the folder and removes the files that nothing names.
+    /// Opens the folder and removes the blobs that nothing names. Other files in it are somebody else's.
     pub(super) async fn open(root: &Path, named: &HashSet<String>) -> io::Result<Self> {
         tokio::fs::create_dir_all(root).await?;
         let mut entries = tokio::fs::read_dir(root).await?;
         while let Some(entry) = entries.next_entry().await? {
-            if !entry.file_name().to_str().is_some_and(|name| named.contains(name)) {
+            let name = entry.file_name();
+            if is_blob(&name) && !name.to_str().is_some_and(|name| named.contains(name)) {
                 tokio::fs::remove_file(entry.path()).await?;
             }
         }

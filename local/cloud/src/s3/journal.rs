@@ -2,9 +2,13 @@
 //! without its notification, or the other way round, cannot be, wherever the process dies.
 //!
 //! A journalled notification is delivered at once, and goes from the journal when the function's queue
-//! of invocations has it. A crash in between delivers it at the next start; delivery is at least once.
+//! of invocations has it. What could not be delivered is tried again, and after a crash in between at
+//! the next start; delivery is at least once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,7 +18,10 @@ use tintype_template::deployment::Notification;
 use uuid::Uuid;
 
 use super::{Deliver, index::Entry};
-use crate::state::{self, Control};
+use crate::{
+    ACCOUNT_ID, say,
+    state::{self, Control},
+};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS s3_notifications (
@@ -80,7 +87,7 @@ fn event(happening: Happening, bucket: &str, entry: &Entry, region: &str) -> Val
         "awsRegion": region,
         "eventTime": format!("{time:.3}"),
         "eventName": happening.name(),
-        "userIdentity": {"principalId": "AWS:000000000000"},
+        "userIdentity": {"principalId": format!("AWS:{ACCOUNT_ID}")},
         "requestParameters": {"sourceIPAddress": "127.0.0.1"},
         "responseElements": {"x-amz-request-id": Uuid::new_v4().simple().to_string(), "x-amz-id-2": Uuid::new_v4().simple().to_string()},
         "s3": {
@@ -88,7 +95,7 @@ fn event(happening: Happening, bucket: &str, entry: &Entry, region: &str) -> Val
             "configurationId": "template",
             "bucket": {
                 "name": bucket,
-                "ownerIdentity": {"principalId": "000000000000"},
+                "ownerIdentity": {"principalId": ACCOUNT_ID},
                 "arn": format!("arn:aws:s3:::{bucket}"),
             },
             "object": {
@@ -113,17 +120,31 @@ pub(super) struct Journal {
     control: Control,
     deliver: Deliver,
     /// One delivers at a time, so that no notification is delivered twice without need.
-    delivering: Arc<Mutex<()>>,
+    delivering: Arc<Mutex<Delivering>>,
 }
+
+#[derive(Default)]
+struct Delivering {
+    /// Whether [`Journal::deliver_later`] is at it.
+    later: bool,
+}
+
+/// The pause after a delivery that failed.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
 impl Journal {
     pub(super) fn new(control: Control, deliver: Deliver) -> Self {
         Self { control, deliver, delivering: Arc::default() }
     }
 
-    /// Delivers all that is journalled, in order.
+    /// Delivers all that is journalled, in order. What is for a function that is not there any more is
+    /// dropped, with a line.
     pub(super) fn deliver(&self) -> Result<(), state::Error> {
-        let _alone = self.delivering.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.lock();
+        self.deliver_alone()
+    }
+
+    fn deliver_alone(&self) -> Result<(), state::Error> {
         let pending: Vec<(i64, String, String)> = self.control.with(|connection| {
             connection
                 .prepare_cached("SELECT id, function, event FROM s3_notifications ORDER BY id")?
@@ -131,9 +152,41 @@ impl Journal {
                 .collect()
         })?;
         for (id, function, event) in pending {
-            (self.deliver)(&function, event.as_bytes())?;
+            match (self.deliver)(&function, event.as_bytes()) {
+                Err(state::Error::Mismatch(why)) => say("s3", &format!("an event is dropped: {why}")),
+                delivered => delivered?,
+            }
             self.control.with(|connection| connection.prepare_cached("DELETE FROM s3_notifications WHERE id = ?1")?.execute([id]))?;
         }
         Ok(())
+    }
+
+    /// Goes on trying until nothing is left, or until this journal and all its clones are dropped.
+    pub(super) fn deliver_later(&self) {
+        if std::mem::replace(&mut self.lock().later, true) {
+            return;
+        }
+        let (control, deliver, delivering) = (self.control.clone(), Arc::clone(&self.deliver), Arc::downgrade(&self.delivering));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TROUBLE_PAUSE).await;
+                let Some(delivering) = delivering.upgrade() else { return };
+                let journal = Self { control: control.clone(), deliver: Arc::clone(&deliver), delivering };
+                if journal.nothing_is_left() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Under one lock: who fails after this tries again later itself.
+    fn nothing_is_left(&self) -> bool {
+        let mut delivering = self.lock();
+        delivering.later = self.deliver_alone().is_err();
+        !delivering.later
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Delivering> {
+        self.delivering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -40,7 +40,8 @@ use crate::{
 };
 
 /// Hands an S3 event (JSON) to a function, durably: when it returns `Ok` the event is no longer
-/// this module's to keep. It is called with the function's physical name.
+/// this module's to keep. It is called with the function's physical name; `Mismatch` says that there is
+/// no such function (any more).
 pub type Deliver = Arc<dyn Fn(&str, &[u8]) -> Result<(), state::Error> + Send + Sync>;
 
 /// The buckets that the template declares.

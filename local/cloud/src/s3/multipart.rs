@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::{
     blob::{Expected, hex_to_bytes},
     index::{self, Attributes, Entry, Part, Upload},
-    store::{Store, Write, Written, now},
+    store::{Store, Write, Written},
 };
+use crate::unix_millis;
 
 const MAX_PARTS: i32 = 10_000;
 /// All parts but the last are at least this large.
@@ -32,7 +33,7 @@ impl Store {
         }
         self.upload(of)?;
         let (content, new) = self.blobs.receive(body, expected).await?;
-        let part = Part { number, content, modified: now() };
+        let part = Part { number, content, modified: unix_millis() };
         let released = self.transaction(|tx| match index::find_upload(tx, of.2)? {
             Some(upload) => index::put_part(tx, &upload.id, &part).map(Ok),
             // Completed or aborted while the part was on its way.
@@ -53,7 +54,7 @@ impl Store {
         let parts = chosen(self.parts(of)?, wanted)?;
         let (mut content, new) = self.blobs.join(parts.iter().map(|part| part.content.blob.clone()).collect()).await?;
         content.etag = etag(&parts);
-        let entry = Entry { key: upload.key, content, attributes: upload.attributes, modified: now() };
+        let entry = Entry { key: upload.key, content, attributes: upload.attributes, modified: unix_millis() };
         self.write(write, Some(new), |tx| {
             if index::find_upload(tx, &upload.id)?.is_none() {
                 return Ok(Err(no_such_upload()));

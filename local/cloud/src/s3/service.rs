@@ -24,11 +24,9 @@ use super::{
     index::{self, Attributes, Entry, Millis, Upload},
     journal::Happening,
     listing::{Listing, encoded},
-    store::{Store, Write, Written, matches, now},
+    store::{Store, Write, Written, matches},
 };
-
-/// Where unsigned requests are said to come from.
-const REGION: &str = "us-east-1";
+use crate::{REGION, unix_millis};
 
 /// The attributes that a request gives to an object; three requests have the same fields for them.
 macro_rules! attributes {
@@ -67,7 +65,7 @@ impl S3 for Store {
             if_none_match: input.if_none_match,
         };
         let attributes = attributes!(input);
-        let entry = Entry { key: input.key, content, attributes, modified: now() };
+        let entry = Entry { key: input.key, content, attributes, modified: unix_millis() };
         let entry = self.write(&write, Some(new), |_| Ok(Ok(Written { entry, released: Vec::new() })))?;
         let checksums = checksum_headers(&entry.content);
         Ok(S3Response::with_headers(PutObjectOutput { e_tag: Some(etag(&entry)), ..Default::default() }, checksums))
@@ -99,7 +97,7 @@ impl S3 for Store {
                 return Ok(Err(s3_error!(PreconditionFailed)));
             }
             let attributes = if replace { replaced } else { source.attributes };
-            let entry = Entry { key: input.key, content: source.content, attributes, modified: now() };
+            let entry = Entry { key: input.key, content: source.content, attributes, modified: unix_millis() };
             Ok(Ok(Written { entry, released: Vec::new() }))
         })?;
         let result = CopyObjectResult { e_tag: Some(etag(&entry)), last_modified: Some(timestamp(entry.modified)), ..Default::default() };
@@ -371,6 +369,7 @@ pub(super) fn timestamp(millis: Millis) -> Timestamp {
     Timestamp::from(std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis.unsigned_abs()))
 }
 
+/// Where the request says it is; unsigned ones say nothing.
 fn region<T>(req: &S3Request<T>) -> String {
     req.region.as_ref().map_or(REGION, |region| region.as_str()).to_owned()
 }

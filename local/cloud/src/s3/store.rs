@@ -1,6 +1,6 @@
 //! Objects and unfinished uploads: the index, the blobs and the journal together.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
 use rusqlite::{Transaction, TransactionBehavior};
 use s3s::{S3Error, S3Result, dto::ETagCondition, s3_error};
@@ -8,10 +8,13 @@ use tintype_template::deployment::Notification;
 
 use super::{
     blob::{Blobs, Unkept},
-    index::{self, Entry, Millis},
+    index::{self, Entry},
     journal::{self, Happening, Journal},
 };
-use crate::state::{Control, Error};
+use crate::{
+    say,
+    state::{Control, Error},
+};
 
 /// Everything that the API works on.
 #[derive(Clone)]
@@ -89,7 +92,11 @@ impl Store {
             new.keep();
         }
         self.blobs.remove(&released);
-        self.journal.deliver().map_err(internal)?;
+        if let Err(error) = self.journal.deliver() {
+            // The object is there, which is what the client asked for.
+            say("s3", &format!("events are delivered later: {error}"));
+            self.journal.deliver_later();
+        }
         Ok(entry)
     }
 
@@ -118,9 +125,4 @@ pub(super) fn matches(condition: &ETagCondition, etag: &str) -> bool {
 
 pub(super) fn internal(error: Error) -> S3Error {
     S3Error::internal_error(error)
-}
-
-pub(super) fn now() -> Millis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }

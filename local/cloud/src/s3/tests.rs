@@ -1,6 +1,12 @@
 //! The journal across the death of the process: simulated by what a crash leaves in the folder.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use s3s::{S3, S3Request, dto::PutObjectInput};
 
@@ -58,7 +64,8 @@ async fn a_crash_between_stored_and_delivered_delivers_once() {
     let folder = tempfile::tempdir().unwrap();
     let delivered = Delivered::default();
     let buckets = open(folder.path(), deliver(&delivered, false)).await;
-    assert!(buckets.store.put_object(put("a b.jpg")).await.is_err(), "no 200 without a delivery");
+    buckets.store.put_object(put("a b.jpg")).await.unwrap();
+    assert!(delivered.lock().unwrap().is_empty());
     drop(buckets);
 
     let buckets = open(folder.path(), deliver(&delivered, true)).await;
@@ -71,16 +78,51 @@ async fn a_crash_between_stored_and_delivered_delivers_once() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_delivered_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = Delivered::default();
+    let (works, fails) = (deliver(&delivered, true), deliver(&delivered, false));
+    let attempts = AtomicUsize::new(0);
+    let second_time = Arc::new(move |function: &str, event: &[u8]| {
+        let deliver = if attempts.fetch_add(1, Ordering::SeqCst) == 0 { &fails } else { &works };
+        deliver(function, event)
+    });
+    let buckets = open(folder.path(), second_time).await;
+    buckets.store.put_object(put("a.jpg")).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while delivered.lock().unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "it is not tried again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(*delivered.lock().unwrap(), ["a.jpg"]);
+}
+
+#[tokio::test]
+async fn what_is_journalled_for_a_function_that_is_gone_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = Delivered::default();
+    let buckets = open(folder.path(), deliver(&delivered, false)).await;
+    buckets.store.put_object(put("a.jpg")).await.unwrap();
+    drop(buckets);
+    let gone: Deliver = Arc::new(|function, _| Err(state::Error::Mismatch(format!("there is no function {function}"))));
+    drop(open(folder.path(), gone).await);
+    open(folder.path(), deliver(&delivered, true)).await;
+    assert!(delivered.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_crash_before_the_object_is_stored_leaves_neither_object_nor_event() {
     let folder = tempfile::tempdir().unwrap();
     let delivered = Delivered::default();
     drop(open(folder.path(), deliver(&delivered, true)).await);
     // The body was being written, or was written but not yet named by the index.
-    std::fs::write(folder.path().join("s3/0197-half-written"), "pho").unwrap();
+    std::fs::write(folder.path().join("s3").join(uuid::Uuid::now_v7().to_string()), "pho").unwrap();
+    std::fs::write(folder.path().join("s3/notes.txt"), "somebody else's").unwrap();
 
     let buckets = open(folder.path(), deliver(&delivered, true)).await;
     assert!(delivered.lock().unwrap().is_empty());
-    assert_eq!(std::fs::read_dir(folder.path().join("s3")).unwrap().count(), 0);
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("s3")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
     assert_eq!(buckets.object("uploads", "a.jpg").await.unwrap(), None);
 }
 

@@ -18,7 +18,7 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tintype_template::deployment;
@@ -31,9 +31,9 @@ pub use self::{
 };
 use self::{
     queue::{Settings, millis},
-    store::{Millis, Store},
+    store::Store,
 };
-use crate::state;
+use crate::{state, unix_millis};
 
 /// The queues of this machine. A queue is named by its physical name.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Queues {
         }
         let store = Store::open(path)?;
         for queue in queues {
-            store.save_queue(&queue.name, &Settings::declared(queue), now())?;
+            store.save_queue(&queue.name, &Settings::declared(queue), unix_millis())?;
         }
         Ok(Self { store, arrivals: Arc::default() })
     }
@@ -60,7 +60,7 @@ impl Queues {
     /// Sends a message.
     pub fn send(&self, queue: &str, message: NewMessage) -> Result<Sent, Error> {
         message.validate()?;
-        let sent = self.store.send(queue, &message, now())?;
+        let sent = self.store.send(queue, &message, unix_millis())?;
         self.arrivals(queue).notify_waiters();
         Ok(sent)
     }
@@ -75,7 +75,7 @@ impl Queues {
             let mut arrival = std::pin::pin!(arrivals.notified());
             arrival.as_mut().enable();
 
-            let received = self.store.receive(queue, max, visibility.map(millis), now())?;
+            let received = self.store.receive(queue, max, visibility.map(millis), unix_millis())?;
             if let Some(dead_letter_queue) = received.moved_to {
                 self.arrivals(&dead_letter_queue).notify_waiters();
             }
@@ -97,7 +97,7 @@ impl Queues {
 
     /// Hides the message that was received with this handle for `timeout` from now; zero shows it.
     pub fn change_visibility(&self, queue: &str, receipt_handle: &str, timeout: Duration) -> Result<(), Error> {
-        self.store.change_visibility(queue, receipt_handle, millis(timeout), now())?;
+        self.store.change_visibility(queue, receipt_handle, millis(timeout), unix_millis())?;
         // Whoever waits must reckon anew when the next message turns visible.
         self.arrivals(queue).notify_waiters();
         Ok(())
@@ -106,14 +106,14 @@ impl Queues {
     /// Shows again what was received and not deleted: for the consumer of a queue that starts anew
     /// and has nothing in hand, whatever became of its predecessor.
     pub fn show_received(&self, queue: &str) -> Result<(), Error> {
-        self.store.show_received(queue, now())?;
+        self.store.show_received(queue, unix_millis())?;
         self.arrivals(queue).notify_waiters();
         Ok(())
     }
 
     /// When a hidden message turns visible.
     fn next_visible(&self, queue: &str) -> Result<Option<Instant>, Error> {
-        let now = now();
+        let now = unix_millis();
         let next = self.store.next_visible(queue, now)?;
         Ok(next.map(|at| Instant::now() + Duration::from_millis(at.abs_diff(now))))
     }
@@ -134,8 +134,4 @@ fn missing_dead_letter_queue(queues: &[deployment::Queue]) -> Option<(&str, &str
         let declared = queues.iter().any(|other| other.arn == *dead_letter_arn);
         (!declared).then_some((&*queue.name, &**dead_letter_arn))
     })
-}
-
-fn now() -> Millis {
-    millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }

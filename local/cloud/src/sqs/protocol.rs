@@ -8,12 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Error, Queues};
+use crate::ACCOUNT_ID;
 
 /// What `X-Amz-Target` begins with.
 pub(crate) const TARGET_PREFIX: &str = "AmazonSQS.";
-
-/// The account in queue URLs: `http://HOST/000000000000/NAME`.
-const ACCOUNT: &str = "000000000000";
 
 impl Queues {
     /// Answers a request for `action`. `host` is the request's `Host`: queue URLs lead back to it.
@@ -80,6 +78,7 @@ fn queue_name(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or(url)
 }
 
+/// `http://HOST/000000000000/NAME`
 fn queue_url(host: &str, name: &str) -> String {
-    format!("http://{host}/{ACCOUNT}/{name}")
+    format!("http://{host}/{ACCOUNT_ID}/{name}")
 }

@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 use tintype_template::deployment;
 
 use super::{Error, store::Millis};
-
-/// Where everything of this machine is said to be.
-const ARN_PREFIX: &str = "arn:aws:sqs:us-east-1:000000000000:";
+use crate::{ACCOUNT_ID, REGION};
 
 /// A queue's attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +131,14 @@ const SETTABLE: [(&str, i64, i64); 4] = [
 impl Settings {
     /// AWS' defaults.
     pub(super) fn new(name: &str) -> Self {
-        Self { arn: format!("{ARN_PREFIX}{name}"), visibility: 30_000, retention: 345_600_000, delay: 0, wait: 0, redrive: None }
+        Self {
+            arn: format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}"),
+            visibility: 30_000,
+            retention: 345_600_000,
+            delay: 0,
+            wait: 0,
+            redrive: None,
+        }
     }
 
     /// What the template declares.

@@ -16,13 +16,13 @@ use super::{
     message::{md5_of_attributes, md5_of_body},
     queue::{self, Queue, Settings, millis},
 };
-use crate::state::{self, Control};
+use crate::{
+    ACCOUNT_ID,
+    state::{self, Control},
+};
 
 /// Milliseconds: since 1970, or between two such times.
 pub(super) type Millis = i64;
-
-/// Whose messages they say they are: the account of this machine.
-const SENDER: &str = "000000000000";
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS messages (
@@ -314,7 +314,7 @@ impl Stored {
             .execute(params![self.id, until, receive_count, first_received, receipt])?;
 
         let always = [
-            ("SenderId", Some(SENDER.to_owned())),
+            ("SenderId", Some(ACCOUNT_ID.to_owned())),
             ("SentTimestamp", Some(self.sent.to_string())),
             ("ApproximateReceiveCount", Some(receive_count.to_string())),
             ("ApproximateFirstReceiveTimestamp", Some(first_received.to_string())),

@@ -54,7 +54,7 @@ impl Host {
                 Ok(())
             }
         });
-        let buckets = Buckets::open(&state.path("s3"), &buckets(), state.control(), &credentials, deliver).await.unwrap();
+        let buckets = Buckets::open(&state.path("buckets"), &buckets(), state.control(), &credentials, deliver).await.unwrap();
         let database = tintype_cloud::dynamodb::open(&state.path("dynamodb.db"), &[posts_table()]).unwrap();
         let services = Services {
             database: database.clone(),
@@ -91,7 +91,7 @@ impl Host {
 
     /// The files below the buckets.
     pub(crate) fn blobs(&self) -> Vec<std::ffi::OsString> {
-        std::fs::read_dir(self.state.path("s3")).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        std::fs::read_dir(self.state.path("buckets")).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
     pub(crate) fn delivered(&self) -> Vec<(String, Value)> {

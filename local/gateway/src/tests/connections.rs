@@ -62,7 +62,7 @@ async fn a_connection_is_kept_and_ends_with_the_server() {
 #[tokio::test]
 async fn a_request_that_is_being_answered_when_the_server_stops_is_answered() {
     let (release, released) = watch::channel(false);
-    let invoke: Invoke = Arc::new(move |_, _, _| {
+    let invoke: Invoke = Arc::new(move |_| {
         let mut released = released.clone();
         Box::pin(async move {
             released.wait_for(|released| *released).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_client_that_never_finishes_its_head_is_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_has_29_seconds() {
-    let invoke: Invoke = Arc::new(|_, _, _| Box::pin(std::future::pending()));
+    let invoke: Invoke = Arc::new(|_| Box::pin(std::future::pending()));
     let account = crate::Account { id: String::new(), region: String::new() };
     let gateway = Gateway::new(account, api(), None, invoke);
     let fixture = Fixture { gateway: Arc::new(gateway), seen: Arc::default() };

@@ -26,6 +26,7 @@ async fn the_proxy_event_is_api_gateways() {
 
     let seen = fixture.only();
     assert_eq!(seen.function, "tintype-function");
+    assert!(!seen.repeatable, "a POST is handed to one worker");
     assert!(seen.trace.starts_with(&format!("Root={trace};Parent=")), "{}", seen.trace);
     let mut event = seen.event;
     for varying in ["requestId", "extendedRequestId", "requestTime", "requestTimeEpoch"] {

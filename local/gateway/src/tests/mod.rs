@@ -20,7 +20,11 @@ use serde_json::{Value, json};
 use tintype_lambda::InvokeError;
 use tintype_template::deployment::{self, Api, GatewayResponse, Route};
 
-use crate::{Account, gateway::Gateway, integration::Invoke};
+use crate::{
+    Account,
+    gateway::Gateway,
+    integration::{Invocation, Invoke},
+};
 
 /// What a function answers to an event.
 type Answer = Result<Value, InvokeError>;
@@ -31,6 +35,7 @@ struct Seen {
     function: String,
     event: Value,
     trace: String,
+    repeatable: bool,
 }
 
 /// A gateway, and what its functions saw.
@@ -93,10 +98,10 @@ impl Fixture {
     fn new(api: Api, answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let invoke: Invoke = Arc::new(move |function, payload: Bytes, trace| {
+        let invoke: Invoke = Arc::new(move |Invocation { function, payload, trace, repeatable }| {
             let event: Value = serde_json::from_slice(&payload).unwrap();
             let answer = answer(&function, &event);
-            log.lock().unwrap().push(Seen { function, event, trace });
+            log.lock().unwrap().push(Seen { function, event, trace, repeatable });
             Box::pin(async move { answer.map(|answer| answer.to_string().into()) })
         });
         let account = Account { id: "000000000000".to_owned(), region: "us-east-1".to_owned() };

@@ -5,7 +5,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tintype_cloud::sqs::{self, AttributeValue, Message, MessageAttribute, Queues};
+use tintype_cloud::{
+    say,
+    sqs::{self, AttributeValue, Message, MessageAttribute, Queues},
+};
 use tintype_template::deployment::QueueTrigger;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
@@ -14,7 +17,6 @@ use crate::{
     invocation::{Invocation, InvokeError},
     pool::Pool,
     stop::{is_stopped, stopped},
-    worker::say,
 };
 
 /// One long poll, and most messages of a receive: SQS' own limits.
@@ -43,8 +45,9 @@ pub(super) fn start(
     // What the mapping had in hand when an earlier process ended need not wait until it would be
     // visible by itself: with six times the function's timeout that is minutes.
     queues.show_received(name_in(&trigger.queue_arn))?;
+    // None for a function that is off: its messages stay where they are.
     let pollers = trigger.max_concurrency.map_or(pool.limit, |most| pool.limit.min(most as usize));
-    let tasks = (0..pollers.max(1)).map(|_| {
+    let tasks = (0..pollers).map(|_| {
         let poller = Poller {
             trigger: trigger.clone(),
             pool: Arc::clone(pool),
@@ -111,7 +114,7 @@ impl Poller {
     /// queue's visibility timeout is over.
     async fn process(&self, messages: &[Message]) -> Result<(), sqs::Error> {
         let payload = Bytes::from(self.event(messages).to_string());
-        let answer = match self.pool.invoke(Invocation::new(payload, "")).await {
+        let answer = match self.pool.invoke(Invocation::batch(payload)).await {
             Ok(answer) => answer,
             Err(InvokeError::Stopping) => {
                 self.give_back(messages);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tintype_cloud::say;
 use tintype_template::deployment::{Function, ScheduleTrigger};
 use tokio::{
     sync::watch,
@@ -13,7 +14,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::region_and_account;
-use crate::{Lambda, stop::stopped, worker::say};
+use crate::{Lambda, stop::stopped};
 
 /// The first run comes soon: what a crash left unfinished need not wait for a whole period.
 const FIRST_RUN: Duration = Duration::from_secs(1);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rusqlite::OptionalExtension;
 use serde_json::json;
 use tintype_cloud::{
+    say,
     sqs::Queues,
     state::{self, Control},
 };
@@ -27,7 +28,6 @@ use crate::{
     invocation::{Invocation, InvokeError},
     pool::Pool,
     stop::stopped,
-    worker::say,
 };
 
 /// Pauses between looks at a stream: short after a record came, then longer and longer. A look costs
@@ -166,6 +166,13 @@ impl Mapping {
                     continue;
                 }
                 Err((_, InvokeError::Stopping)) => return Err(Stopped),
+                // It has not begun, which is no attempt.
+                Err((_, InvokeError::Throttled)) => {
+                    self.sleep(pause).await?;
+                    pause = (pause * 2).min(LONGEST_RETRY);
+                    pieces.push(piece);
+                    continue;
+                }
                 Err(failure) => failure,
             };
             let (done, failed) = piece.records.split_at(succeeded);
@@ -192,7 +199,7 @@ impl Mapping {
     async fn invoke(&self, records: &[Record]) -> (String, Result<(), (usize, InvokeError)>) {
         let events: Vec<_> = records.iter().map(|record| &record.event).collect();
         let payload = Bytes::from(json!({ "Records": events }).to_string());
-        let invocation = Invocation::new(payload, "");
+        let invocation = Invocation::batch(payload);
         let request_id = invocation.request_id.clone();
         let outcome = match self.pool.invoke(invocation).await {
             Ok(answer) if self.trigger.partial_failures => first_failure(records, answer),

@@ -53,8 +53,9 @@ fn auth(fields: &mut Fields<'_>) -> Result<Authorizer, Error> {
 fn authorizer(fields: &mut Fields<'_>, name: String) -> Result<Authorizer, Error> {
     fields.fixed("FunctionPayloadType", "REQUEST")?;
     let function = fields.resource("FunctionArn", Kind::Function, "Arn")?.ok_or_else(|| fields.missing("FunctionArn"))?;
-    let identity = fields
-        .nested("Identity", |identity| Ok((identity.texts("Headers")?, identity.seconds("ReauthorizeEvery")?.unwrap_or(AUTHORIZER_TTL))))?;
+    let identity = fields.nested("Identity", |identity| {
+        Ok((identity.texts("Headers")?, identity.seconds("ReauthorizeEvery", 0..=3600)?.unwrap_or(AUTHORIZER_TTL)))
+    })?;
     let (identity_headers, ttl) = identity.ok_or_else(|| fields.missing("Identity"))?;
     Ok(Authorizer { name, function: function.name.clone(), identity_headers, ttl })
 }
@@ -69,7 +70,7 @@ fn response(fields: &mut Fields<'_>) -> Result<GatewayResponse, Error> {
             value.ok_or_else(|| fields.place.error(format!("the local host knows only quoted values; the header {name} has none")))?;
         headers.insert(name, value.to_owned());
     }
-    let status = fields.whole("StatusCode")?.map(u16::try_from).transpose();
+    let status = fields.whole("StatusCode", 100..=599)?.map(u16::try_from).transpose();
     Ok(GatewayResponse {
         status: status.map_err(|_| fields.place.error("StatusCode is no HTTP status"))?,
         headers,
@@ -82,7 +83,7 @@ fn throttle(fields: &mut Fields<'_>) -> Result<Option<Throttle>, Error> {
         setting.fixed("ResourcePath", "/*")?;
         setting.fixed("HttpMethod", "*")?;
         let rate = setting.number("ThrottlingRateLimit")?.ok_or_else(|| setting.missing("ThrottlingRateLimit"))?;
-        let burst = setting.whole("ThrottlingBurstLimit")?.ok_or_else(|| setting.missing("ThrottlingBurstLimit"))?;
+        let burst = setting.whole("ThrottlingBurstLimit", 0..=u32::MAX)?.ok_or_else(|| setting.missing("ThrottlingBurstLimit"))?;
         Ok(Throttle { rate, burst })
     })?;
     Ok(settings.into_iter().next())

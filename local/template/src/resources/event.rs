@@ -17,6 +17,10 @@ use crate::{
 const STREAM_BATCH_SIZE: u32 = 100;
 const QUEUE_BATCH_SIZE: u32 = 10;
 
+/// The most records of a batch, and the most seconds to wait for them.
+const MOST_BATCH_SIZE: u32 = 10_000;
+const MOST_WINDOW: u32 = 300;
+
 /// Reads the event `name` of `function`, whose logical id is `logical_id`. A route goes to the API of `deployment` and a notification
 /// to its bucket; anything else is a trigger.
 pub(super) fn read(
@@ -99,11 +103,14 @@ fn notification(fields: &mut Fields<'_>, function: &Identity) -> Result<(String,
 
 fn queue(fields: &mut Fields<'_>) -> Result<QueueTrigger, Error> {
     let queue = fields.resource("Queue", Kind::Queue, "Arn")?.ok_or_else(|| fields.missing("Queue"))?;
+    let window = fields.seconds("MaximumBatchingWindowInSeconds", 0..=MOST_WINDOW)?.unwrap_or_default();
+    // A larger batch has to be waited for.
+    let most = if window.is_zero() { QUEUE_BATCH_SIZE } else { MOST_BATCH_SIZE };
     Ok(QueueTrigger {
         queue_arn: queue.arn(),
-        batch_size: fields.whole("BatchSize")?.unwrap_or(QUEUE_BATCH_SIZE) as usize,
-        window: fields.seconds("MaximumBatchingWindowInSeconds")?.unwrap_or_default(),
-        max_concurrency: fields.nested("ScalingConfig", |scaling| scaling.whole("MaximumConcurrency"))?.flatten(),
+        batch_size: fields.whole("BatchSize", 1..=most)?.unwrap_or(QUEUE_BATCH_SIZE) as usize,
+        window,
+        max_concurrency: fields.nested("ScalingConfig", |scaling| scaling.whole("MaximumConcurrency", 2..=1000))?.flatten(),
         partial_failures: partial_failures(fields)?,
     })
 }
@@ -115,10 +122,10 @@ fn stream(fields: &mut Fields<'_>, id: String) -> Result<StreamTrigger, Error> {
     Ok(StreamTrigger {
         id,
         table: table.name.clone(),
-        batch_size: fields.whole("BatchSize")?.unwrap_or(STREAM_BATCH_SIZE) as usize,
-        window: fields.seconds("MaximumBatchingWindowInSeconds")?.unwrap_or_default(),
+        batch_size: fields.whole("BatchSize", 1..=MOST_BATCH_SIZE)?.unwrap_or(STREAM_BATCH_SIZE) as usize,
+        window: fields.seconds("MaximumBatchingWindowInSeconds", 0..=MOST_WINDOW)?.unwrap_or_default(),
         filters: filters.unwrap_or_default(),
-        max_retries: fields.whole("MaximumRetryAttempts")?,
+        max_retries: fields.whole("MaximumRetryAttempts", 0..=10_000)?,
         bisect: fields.boolean("BisectBatchOnFunctionError")?.unwrap_or_default(),
         partial_failures: partial_failures(fields)?,
         on_failure: on_failure(fields)?,

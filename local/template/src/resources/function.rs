@@ -38,10 +38,10 @@ pub(super) fn read(resource: &Resource, scope: &Scope, deployment: &mut Deployme
             name: identity.name.clone(),
             arn: identity.arn(),
             binary,
-            timeout: fields.seconds("Timeout")?.unwrap_or(TIMEOUT),
-            memory_mb: fields.whole("MemorySize")?.unwrap_or(MEMORY_MB),
+            timeout: fields.seconds("Timeout", 1..=900)?.unwrap_or(TIMEOUT),
+            memory_mb: fields.whole("MemorySize", 128..=10_240)?.unwrap_or(MEMORY_MB),
             environment: fields.nested("Environment", |environment| environment.named_texts("Variables"))?.unwrap_or_default(),
-            concurrency: fields.whole("ReservedConcurrentExecutions")?,
+            concurrency: fields.whole("ReservedConcurrentExecutions", 0..=1000)?,
             asynchronous: fields.nested("EventInvokeConfig", asynchronous)?.unwrap_or(ASYNCHRONOUS),
             triggers,
         })
@@ -61,8 +61,8 @@ fn binary(resource: &Resource, scope: &Scope) -> Result<String, Error> {
 
 fn asynchronous(fields: &mut Fields<'_>) -> Result<Asynchronous, Error> {
     Ok(Asynchronous {
-        max_retries: fields.whole("MaximumRetryAttempts")?.unwrap_or(ASYNCHRONOUS.max_retries),
-        max_age: fields.seconds("MaximumEventAgeInSeconds")?.unwrap_or(ASYNCHRONOUS.max_age),
+        max_retries: fields.whole("MaximumRetryAttempts", 0..=2)?.unwrap_or(ASYNCHRONOUS.max_retries),
+        max_age: fields.seconds("MaximumEventAgeInSeconds", 60..=21_600)?.unwrap_or(ASYNCHRONOUS.max_age),
         on_failure: on_failure(fields)?,
     })
 }

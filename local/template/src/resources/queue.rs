@@ -31,8 +31,8 @@ pub(super) fn read(resource: &Resource, scope: &Scope) -> Result<Queue, Error> {
         Ok(Queue {
             name: identity.name.clone(),
             arn: identity.arn(),
-            visibility_timeout: fields.seconds("VisibilityTimeout")?.unwrap_or(VISIBILITY_TIMEOUT),
-            retention: fields.seconds("MessageRetentionPeriod")?.unwrap_or(RETENTION),
+            visibility_timeout: fields.seconds("VisibilityTimeout", 0..=43_200)?.unwrap_or(VISIBILITY_TIMEOUT),
+            retention: fields.seconds("MessageRetentionPeriod", 60..=1_209_600)?.unwrap_or(RETENTION),
             redrive: fields.nested("RedrivePolicy", redrive)?,
         })
     })
@@ -40,6 +40,6 @@ pub(super) fn read(resource: &Resource, scope: &Scope) -> Result<Queue, Error> {
 
 fn redrive(fields: &mut Fields<'_>) -> Result<Redrive, Error> {
     let target = fields.resource("deadLetterTargetArn", Kind::Queue, "Arn")?.ok_or_else(|| fields.missing("deadLetterTargetArn"))?;
-    let max_receive_count = fields.whole("maxReceiveCount")?.ok_or_else(|| fields.missing("maxReceiveCount"))?;
+    let max_receive_count = fields.whole("maxReceiveCount", 1..=1000)?.ok_or_else(|| fields.missing("maxReceiveCount"))?;
     Ok(Redrive { dead_letter_arn: target.arn(), max_receive_count })
 }

@@ -17,7 +17,7 @@ pub(super) fn read(resource: &Resource, scope: &Scope) -> Result<Secret, Error> 
     let identity = resource.itself(scope)?;
     resource.read(scope, |fields| {
         fields.text("Name")?;
-        let length = fields.nested("GenerateSecretString", |generate| Ok(generate.whole("PasswordLength")?.unwrap_or(LENGTH)))?;
+        let length = fields.nested("GenerateSecretString", |generate| Ok(generate.whole("PasswordLength", 1..=4096)?.unwrap_or(LENGTH)))?;
         let length = length.ok_or_else(|| fields.missing("GenerateSecretString"))?;
         Ok(Secret { name: identity.name.clone(), arn: identity.arn(), length: length as usize })
     })

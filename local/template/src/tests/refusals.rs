@@ -131,6 +131,21 @@ fn values_of_another_kind() {
 }
 
 #[test]
+fn numbers_that_aws_does_not_allow() {
+    assert_refused(&function("Timeout: 0"), "line 9: Resources.F.Properties.Timeout: 0 is not from 1 to 900");
+    let queue = |properties: &str| {
+        let events = format!("Events: {{E: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn, {properties}}}}}}}");
+        format!("{}  Q: {{Type: AWS::SQS::Queue}}\n", function(&events))
+    };
+    let path = "Resources.F.Properties.Events.E.Properties";
+    assert_refused(&queue("BatchSize: 0"), &format!("line 9: {path}.BatchSize: 0 is not from 1 to 10"));
+    assert_refused(&queue("BatchSize: 11"), &format!("line 9: {path}.BatchSize: 11 is not from 1 to 10"));
+    assert!(read_with(&queue("BatchSize: 11, MaximumBatchingWindowInSeconds: 1"), &[]).is_ok());
+    let concurrency = "ScalingConfig: {MaximumConcurrency: 1}";
+    assert_refused(&queue(concurrency), &format!("line 9: {path}.ScalingConfig.MaximumConcurrency: 1 is not from 2 to 1000"));
+}
+
+#[test]
 fn parameters() {
     let text = "
 Parameters:

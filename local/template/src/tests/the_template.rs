@@ -64,7 +64,7 @@ fn every_function_is_there_with_its_environment() {
     let queue_dlq = ("FEED_FANOUT_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-FeedFanoutDlq");
     let router_dlq = ("EVENT_ROUTER_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-EventRouterDlq");
     let expected = [
-        ("authorizer", 5, vec![users]),
+        ("authorizer", 10, vec![users]),
         ("users", 10, vec![users, posts, secret]),
         ("posts", 15, vec![users, posts, uploads]),
         ("photo-processor", 60, vec![posts, uploads, media]),
@@ -143,11 +143,16 @@ fn every_answer_of_the_gateway_is_a_problem_that_says_its_status() {
     let responses = deployment().api.responses;
     let expected = [
         ("UNAUTHORIZED", 401, "unauthorized"),
+        ("EXPIRED_TOKEN", 401, "unauthorized"),
         ("ACCESS_DENIED", 403, "forbidden"),
+        ("WAF_FILTERED", 403, "forbidden"),
         ("MISSING_AUTHENTICATION_TOKEN", 404, "not-found"),
         ("INVALID_SIGNATURE", 404, "not-found"),
+        ("RESOURCE_NOT_FOUND", 404, "not-found"),
         ("REQUEST_TOO_LARGE", 413, "payload-too-large"),
+        ("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported-media-type"),
         ("THROTTLED", 429, "quota-exceeded"),
+        ("QUOTA_EXCEEDED", 429, "quota-exceeded"),
         ("AUTHORIZER_FAILURE", 503, "unavailable"),
         ("INTEGRATION_FAILURE", 503, "unavailable"),
         ("INTEGRATION_TIMEOUT", 504, "timeout"),
@@ -238,7 +243,9 @@ fn the_router_reads_both_streams_and_loses_nothing_silently() {
             assert_eq!(stream.filters, [json!({"dynamodb": {"NewImage": {"event_id": {"S": [{"exists": true}]}}}})]);
             assert_eq!(stream.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:000000000000:tintype-EventRouterDlq"));
             assert_eq!(stream.batch_size, 100);
-            assert!(stream.bisect && stream.partial_failures && stream.max_retries.is_some());
+            assert!(stream.bisect && stream.partial_failures);
+            // A batch is tried for as long as its records last.
+            assert_eq!(stream.max_retries, None);
             (stream.id.as_str(), stream.table.as_str())
         })
         .collect();
@@ -268,6 +275,7 @@ fn the_janitor_runs_every_minute_and_ends_before_the_next_run() {
     let [Trigger::Schedule(schedule)] = janitor.triggers.as_slice() else { panic!() };
     assert_eq!(schedule.every, Duration::from_mins(1));
     assert!(janitor.timeout < schedule.every);
+    assert_eq!(janitor.asynchronous.max_retries, 0);
 }
 
 #[test]
@@ -297,20 +305,38 @@ fn every_function_has_a_log_group_of_its_own() {
 }
 
 #[test]
-fn every_dead_letter_queue_has_an_alarm() {
+fn somebody_is_told_of_dead_letters_of_events_that_wait_and_of_a_janitor_that_fails() {
     let template = yaml::parse(TEMPLATE).unwrap();
     let alarms = written(&template, "AWS::CloudWatch::Alarm");
     let watched: BTreeSet<_> = alarms
         .iter()
         .map(|(_, node)| {
-            let dimension = &get(get(node, "Properties").unwrap(), "Dimensions").unwrap().items().unwrap()[0];
-            call(get(dimension, "Value").unwrap()).unwrap().unwrap().argument.name().unwrap()
+            let alarm = get(node, "Properties").unwrap();
+            let dimension = &get(alarm, "Dimensions").unwrap().items().unwrap()[0];
+            let of = call(get(dimension, "Value").unwrap()).unwrap().unwrap().argument.name().unwrap();
+            assert!(get(alarm, "AlarmActions").is_some(), "{of}");
+            format!("{} of {of}", get(alarm, "MetricName").unwrap().name().unwrap())
         })
         .collect();
     let queues = written(&template, "AWS::SQS::Queue");
-    let dead_letter_queues: BTreeSet<_> =
-        queues.iter().filter(|(name, _)| name.ends_with("Dlq")).map(|(name, _)| format!("{name}.QueueName")).collect();
-    assert_eq!(watched, dead_letter_queues.iter().map(String::as_str).collect());
+    let dead_letter_queues = queues.iter().filter(|(name, _)| name.ends_with("Dlq"));
+    let mut expected: BTreeSet<_> =
+        dead_letter_queues.map(|(name, _)| format!("ApproximateNumberOfMessagesVisible of {name}.QueueName")).collect();
+    expected.insert("IteratorAge of EventRouterFunction".to_owned());
+    expected.insert("Errors of JanitorFunction".to_owned());
+    assert_eq!(watched, expected);
+}
+
+#[test]
+fn what_cannot_be_made_again_outlives_the_stack() {
+    let template = yaml::parse(TEMPLATE).unwrap();
+    let kept = [written(&template, "AWS::DynamoDB::Table"), written(&template, "AWS::SecretsManager::Secret")].concat();
+    assert_eq!(kept.len(), 4);
+    for (logical_id, node) in kept {
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            assert_eq!(get(node, policy).unwrap().name().unwrap(), "Retain", "{logical_id}");
+        }
+    }
 }
 
 #[test]

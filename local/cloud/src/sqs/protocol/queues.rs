@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{super::queue::Queue, Error, Queues, queue_name, queue_url};
-use crate::sqs::{now, queue::Settings};
+use crate::{sqs::queue::Settings, unix_millis};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -73,7 +73,7 @@ impl Queues {
             Err(Error::NoSuchQueue) => {
                 let mut settings = Settings::new(&name);
                 settings.set(&request.attributes)?;
-                self.store.save_queue(&name, &settings, now())?;
+                self.store.save_queue(&name, &settings, unix_millis())?;
             }
             Err(error) => return Err(error),
         }
@@ -99,7 +99,7 @@ impl Queues {
 
     pub(super) fn get_queue_attributes(&self, request: &GetQueueAttributes) -> Result<Value, Error> {
         let queue = self.store.queue(queue_name(&request.queue_url))?;
-        let counts = self.store.counts(&queue.name, now())?;
+        let counts = self.store.counts(&queue.name, unix_millis())?;
         let mut attributes = queue.settings.attributes();
         attributes.extend([
             ("ApproximateNumberOfMessages", counts.visible.to_string()),
@@ -116,7 +116,7 @@ impl Queues {
     pub(super) fn set_queue_attributes(&self, request: &SetQueueAttributes) -> Result<Value, Error> {
         let mut queue = self.store.queue(queue_name(&request.queue_url))?;
         queue.settings.set(&request.attributes)?;
-        self.store.save_queue(&queue.name, &queue.settings, now())?;
+        self.store.save_queue(&queue.name, &queue.settings, unix_millis())?;
         Ok(json!({}))
     }
 
@@ -131,7 +131,7 @@ impl Queues {
         if sources.is_empty() {
             return Err(Error::InvalidParameter("Source queue must be configured as a Dead Letter Queue.".to_owned()));
         }
-        let moved = self.store.redrive(&request.source_arn, request.destination_arn.as_deref(), now())?;
+        let moved = self.store.redrive(&request.source_arn, request.destination_arn.as_deref(), unix_millis())?;
         for queue in moved.ok_or(Error::NoSuchResource("SourceArn"))? {
             self.arrivals(&queue).notify_waiters();
         }
