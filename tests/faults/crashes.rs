@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     harness::{
         Caller, Person, Ticket,
-        photographs::{publish, small_photo, telephone_photo},
+        photographs::{publish, telephone_photo},
         until,
     },
     process::{Host, all_end, folder},
@@ -13,6 +13,8 @@ use crate::{
 
 /// How long after the upload's 200 the host lives on: from not at all to past the publication.
 const MOMENTS: [u64; 9] = [0, 3, 8, 20, 45, 80, 140, 250, 600];
+/// How long after an upload has begun the host lives on: around its answer, a few milliseconds later.
+const DURING_THE_UPLOAD: [u64; 10] = [0, 1, 2, 3, 4, 6, 8, 11, 15, 100];
 /// From the start after a crash to the follower's feed.
 const RECOVERS: Duration = Duration::from_secs(40);
 
@@ -45,22 +47,42 @@ async fn what_was_uploaded_when_the_host_was_killed_is_published_after_the_next_
     }
 }
 
+/// Some of the file is stored, or all of it, or its event too; and the client was told so, or not.
 #[tokio::test]
-async fn an_upload_that_was_cut_off_by_the_crash_is_sent_again_with_the_same_ticket() {
+async fn an_upload_that_the_crash_cut_off_is_sent_again_with_the_same_ticket_and_one_that_was_answered_need_not_be() {
     let folder = folder();
-    let host = Host::start(folder.path());
-    let ada = Person::sign_up_at(&Caller::nobody_at(&host.addresses), "ada").await;
-    let photo = small_photo();
-    let ticket = Ticket::of(&ada, "again", &[("image/jpeg", &photo)]).await;
-    let old_endpoint = host.addresses.aws.clone().expect("the endpoint");
-    host.kill();
+    let mut host = Host::start(folder.path());
+    let nobody = Caller::nobody_at(&host.addresses);
+    let mut ada = Person::sign_up_at(&nobody, "ada").await;
+    let photo = telephone_photo(1, 1200, 1600);
+    let (mut answered, mut posts) = (0, 0);
 
-    // The ticket's signature is bound to the address: a client that comes back finds the host where it was.
-    let port = old_endpoint.rsplit_once(':').expect("a port").1;
-    let host = Host::start_with(folder.path(), port, &[]);
-    let ada = ada.at(&host.addresses);
-    ticket.upload(&ada, 0, &photo).await.expect(200);
-    assert_eq!(ticket.settled(&ada).await["status"], "published");
+    for moment in DURING_THE_UPLOAD {
+        let ticket = Ticket::of(&ada, "cut off", &[("image/jpeg", &photo)]).await;
+        let endpoint = host.addresses.aws.clone().expect("the endpoint");
+        let upload = async { ticket.request(&ada, 0, &photo, &[]).send().await.is_ok_and(|answer| answer.status() == 200) };
+        let crash = async {
+            // The fault's moment, not a wait for anything.
+            tokio::time::sleep(Duration::from_millis(moment)).await;
+            host.kill()
+        };
+        let (was_answered, workers) = tokio::join!(upload, crash);
+        all_end(&workers);
+
+        // The ticket's signature is bound to the address: the host is found where it was.
+        let port = endpoint.rsplit_once(':').expect("a port").1;
+        host = Host::start_with(folder.path(), port, &[]);
+        ada = ada.at(&host.addresses);
+        if was_answered {
+            answered += 1;
+        } else {
+            ticket.upload(&ada, 0, &photo).await.expect(200);
+        }
+        assert_eq!(ticket.settled(&ada).await["status"], "published", "killed after {moment} ms, answered: {was_answered}");
+        posts += 1;
+        ada.counts_become([posts, 0, 0]).await;
+    }
+    assert!(answered > 0 && answered < posts, "the moments lie around the answer: {answered} of {posts} were answered");
 }
 
 #[tokio::test]

@@ -28,7 +28,8 @@ impl FromStr for Email {
         let (local, domain) = address.split_once('@').ok_or(NotAnAddress)?;
         // RFC 5321 §4.5.3.1: 64 bytes before the @, and 254 in all that a letter can be sent to.
         let fits = (1..=64).contains(&local.len()) && !domain.is_empty() && address.len() <= 254;
-        let strange = |c: char| c == '@' || c.is_whitespace();
+        // Marks of direction can't be seen: two addresses would look alike.
+        let strange = |c: char| c == '@' || c.is_whitespace() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}');
         if !fits || address.matches(strange).count() != 1 || text::has_forbidden_characters(&address, false) {
             return Err(NotAnAddress);
         }
@@ -61,6 +62,7 @@ mod tests {
             "ada lovelace@example.org",
             "ada\u{0}@example.org",
             "ada@exa\u{202e}mple.org",
+            "ada\u{200e}@example.org",
             &long,
             &long_local,
         ] {

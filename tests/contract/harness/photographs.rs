@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tintype_testphoto::{Exif, jpeg, photograph};
 
@@ -57,6 +57,11 @@ impl Ticket {
 
     /// The same with other headers instead of the ticket's.
     pub(crate) async fn upload_with(&self, caller: &Caller, index: usize, bytes: &[u8], instead: &[(&str, &str)]) -> Answer {
+        Answer::to(self.request(caller, index, bytes, instead)).await
+    }
+
+    /// The request that the ticket asks for, with other headers instead of some of its own.
+    pub(crate) fn request(&self, caller: &Caller, index: usize, bytes: &[u8], instead: &[(&str, &str)]) -> RequestBuilder {
         let upload = &self.uploads[index];
         let method: Method = upload["method"].as_str().and_then(|method| method.parse().ok()).expect("a method");
         let mut request = caller.plain(method, upload["url"].as_str().expect("a URL")).body(bytes.to_vec());
@@ -64,7 +69,7 @@ impl Ticket {
             let replaced = instead.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
             request = request.header(name, replaced.unwrap_or_else(|| value.as_str().expect("a header's value")));
         }
-        Answer::to(request).await
+        request
     }
 
     /// The post once nothing more will happen to it by itself, as its author reads it.
