@@ -261,7 +261,7 @@ impl System {
         let _ = stop_intake.send(true);
         let deadline = Instant::now() + GRACE;
         ended(gateway).await;
-        let mut triggers = JoinSet::from_iter(triggers.into_iter().map(ended));
+        let mut triggers: JoinSet<()> = triggers.into_iter().map(ended).collect();
         // A function that takes longer is ended; its events come again after the next start.
         let _ = timeout_at(deadline, async { while triggers.join_next().await.is_some() {} }).await;
         lambda.stop().await;

@@ -115,7 +115,9 @@ impl Worker {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
         let function = command.split('\0').skip_while(|argument| *argument != "function").nth(1)?.to_owned();
-        let ended = matches!(fields[0], "Z" | "X");
+        // The first thread of a killed process ends before the last: until that one has, nobody is told.
+        let last_thread = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count() <= 1;
+        let ended = last_thread && matches!(fields[0], "Z" | "X");
         (!ended).then(|| Self { pid, parent: fields[1].parse().unwrap_or(0), function, started: fields[19].to_owned() })
     }
 
