@@ -100,29 +100,24 @@ impl Drop for Host {
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     pid: u32,
+    /// When it started, in ticks: tells it from another process that gets its number later.
+    started: String,
     parent: u32,
     /// The function that it runs.
     pub(crate) function: String,
-    /// When it started, in ticks: tells it from another process that gets its number later.
-    started: String,
 }
 
 impl Worker {
-    /// `None`: there is no such process, or it has ended and only waits for its parent to notice.
+    /// `None` if that process is no worker, or no more.
     fn read(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in brackets, may hold anything: fields are counted after it.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let (parent, started) = running(pid)?;
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
         let function = command.split('\0').skip_while(|argument| *argument != "function").nth(1)?.to_owned();
-        // The first thread of a killed process ends before the last: until that one has, nobody is told.
-        let last_thread = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count() <= 1;
-        let ended = last_thread && matches!(fields[0], "Z" | "X");
-        (!ended).then(|| Self { pid, parent: fields[1].parse().unwrap_or(0), function, started: fields[19].to_owned() })
+        Some(Self { pid, started, parent, function })
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        Self::read(self.pid).is_some_and(|now| now.started == self.started)
+        running(self.pid).is_some_and(|(_, started)| started == self.started)
     }
 
     /// SIGSTOP
@@ -136,6 +131,17 @@ impl Worker {
             signal("KILL", self.pid);
         }
     }
+}
+
+/// The parent of a process and when it started. `None`: there is no such process, or it has ended and only waits for its parent to
+/// notice. A process that is being killed loses its memory and its first thread before it has ended.
+fn running(pid: u32) -> Option<(u32, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may hold anything: fields are counted after it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let is_last_thread = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count() <= 1;
+    let has_ended = is_last_thread && matches!(fields[0], "Z" | "X");
+    (!has_ended).then(|| (fields[1].parse().unwrap_or(0), fields[19].to_owned()))
 }
 
 /// Waits until none of them runs any more.

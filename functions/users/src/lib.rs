@@ -10,7 +10,6 @@ mod patch;
 mod profiles;
 mod refresh;
 mod sessions;
-mod writes;
 
 use std::sync::Arc;
 

@@ -8,5 +8,6 @@ pub mod outbox;
 pub mod posts;
 pub mod table;
 pub mod users;
+pub mod writes;
 
 pub use table::{Error, Key, Page, Table};

@@ -6,13 +6,10 @@ use tintype_tables::{
     Error, Key, Table,
     table::Item,
     users::{self, Claim, Session},
-};
-
-use crate::{
-    email::Email,
-    profiles::store::Profile,
     writes::{self, Transaction},
 };
+
+use crate::{email::Email, profiles::store::Profile};
 
 /// Who may log in.
 #[derive(Serialize, Deserialize)]

@@ -9,9 +9,8 @@ use tintype_tables::{
     outbox,
     table::{number, text},
     users,
+    writes::{self, Place, Transaction},
 };
-
-use crate::writes::{self, Place, Transaction};
 
 /// `follower` follows `followee`, if they did not already.
 pub(crate) async fn follow(users: &Table, follower: UserId, followee: UserId, now: Time) -> Result<(), Error> {

@@ -1,64 +1,73 @@
-//! The kinds of writes that the transactions of this function are made of.
+//! The kinds of writes that transactions are made of.
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update, builders::PutBuilder};
-use tintype_tables::{
+
+use crate::{
     Error, Key, Table,
     table::{Item, number},
 };
 
 /// The writes of a transaction, each known by its place.
-#[derive(Default)]
-pub(crate) struct Transaction(Vec<TransactWriteItem>);
+#[derive(Debug, Default)]
+pub struct Transaction(Vec<TransactWriteItem>);
 
 /// Where a write stands in its transaction: so that a condition that did not hold is told by what was to be written, not by counting.
-#[derive(Clone, Copy)]
-pub(crate) struct Place(usize);
+#[derive(Debug, Clone, Copy)]
+pub struct Place(usize);
 
 impl Transaction {
     /// Adds a write; its place is for [`Place::is_in`].
-    pub(crate) fn push(&mut self, write: TransactWriteItem) -> Place {
+    pub fn push(&mut self, write: TransactWriteItem) -> Place {
         self.0.push(write);
         Place(self.0.len() - 1)
     }
 
     /// Does all the writes, or none.
-    pub(crate) async fn commit(self, table: &Table) -> Result<(), Error> {
+    pub async fn commit(self, table: &Table) -> Result<(), Error> {
         table.transact(self.0).await
     }
 }
 
 impl Place {
     /// Whether the condition of this write is among those that `failed`, as [`Error::Condition`] has them.
-    pub(crate) fn is_in(self, failed: &[bool]) -> bool {
+    pub fn is_in(self, failed: &[bool]) -> bool {
         failed.get(self.0) == Some(&true)
     }
 }
 
 const ABSENT: &str = "attribute_not_exists(pk)";
 const PRESENT: &str = "attribute_exists(pk)";
+/// With `:version`, what was read: nobody has written since.
+pub(crate) const OF_VERSION: &str = "version = :version";
 
 /// Writes an item, whatever was there.
-pub(crate) fn put(table: &Table, item: Item) -> TransactWriteItem {
+pub fn put(table: &Table, item: Item) -> TransactWriteItem {
     put_item(building(table, item))
 }
 
 /// Writes an item where there must be none.
-pub(crate) fn put_new(table: &Table, item: Item) -> TransactWriteItem {
+pub fn put_new(table: &Table, item: Item) -> TransactWriteItem {
     put_item(building(table, item).condition_expression(ABSENT))
 }
 
+/// Writes an item in the place of one whose `version` is this one.
+pub fn put_over(table: &Table, item: Item, version: u64) -> TransactWriteItem {
+    let put = building(table, item).condition_expression(OF_VERSION);
+    put_item(put.expression_attribute_values(":version", number(version)))
+}
+
 /// Deletes an item, if there is one.
-pub(crate) fn delete(table: &Table, key: &Key) -> TransactWriteItem {
+pub fn delete(table: &Table, key: &Key) -> TransactWriteItem {
     delete_if(table, key, None)
 }
 
 /// Deletes an item that must be there.
-pub(crate) fn delete_present(table: &Table, key: &Key) -> TransactWriteItem {
+pub fn delete_present(table: &Table, key: &Key) -> TransactWriteItem {
     delete_if(table, key, Some(PRESENT.to_owned()))
 }
 
 /// Adds to a counter, which starts at zero.
-pub(crate) fn add(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
+pub fn add(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
     let update = Update::builder()
         .table_name(&table.name)
         .set_key(Some(key.item()))

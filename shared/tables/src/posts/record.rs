@@ -1,0 +1,110 @@
+//! A post's item.
+
+use serde::{Deserialize, Serialize};
+use tintype_core::{
+    Time,
+    post::{Post, Status},
+};
+
+use super::{PROCESSING_TIME, REMAINS, TICKET_LIFETIME, UNFINISHED_SHARDS, key};
+use crate::{Error, table::Item};
+
+/// A post's item, with what the service alone needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The post.
+    pub post: Post,
+    /// Rises with every write: a write that is conditional on it changes what it has read.
+    pub version: u64,
+    /// How often the janitor has driven it on.
+    pub drives: u32,
+    /// Set once the author has deleted it: only a tombstone is left.
+    pub deleted_at: Option<Time>,
+    /// Shard of the index of unfinished posts; absent once nothing more has to happen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<String>,
+    /// When the janitor looks after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
+    /// Seconds since 1970: when the item may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+impl Record {
+    pub(super) fn new(post: Post) -> Self {
+        let deadline = post.created_at.plus(TICKET_LIFETIME).plus(PROCESSING_TIME);
+        let mut record = Self { post, version: 0, drives: 0, deleted_at: None, unfinished: None, deadline: None, expires_at: None };
+        record.look_after(deadline);
+        record
+    }
+
+    /// Whether it was deleted or has failed: its uploads and variants must go.
+    pub fn is_remains(&self) -> bool {
+        self.deleted_at.is_some() || self.post.status == Status::Failed
+    }
+
+    pub(super) fn look_after(&mut self, deadline: Time) {
+        let shard = self.post.id.to_string().bytes().last().unwrap_or(0) % UNFINISHED_SHARDS;
+        self.unfinished = Some(shard.to_string());
+        self.deadline = Some(deadline);
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.unfinished = None;
+        self.deadline = None;
+    }
+
+    pub(super) fn item(&self) -> Result<Item, Error> {
+        let mut item: Item = serde_dynamo::to_item(self)?;
+        item.extend(key(self.post.id).item());
+        Ok(item)
+    }
+
+    /// What is left of a post once it is deleted: whose it was and when, and where its files are. What its author said, and what the
+    /// photographs show, is gone at once.
+    pub(super) fn tombstone(&self, now: Time) -> Self {
+        let mut tombstone = Self { deleted_at: Some(now), version: self.version + 1, drives: 0, ..self.clone() };
+        tombstone.look_after(now);
+        tombstone.expires_at = Some(now.plus(REMAINS).as_seconds());
+        tombstone.post.erase();
+        tombstone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tintype_core::{
+        UserId,
+        post::{ContentType, Draft, Location, Photo, Rendition},
+    };
+
+    fn published(now: Time) -> Record {
+        let mut photo = Photo::announced(ContentType::Jpeg, 1, Some("A secret garden".to_owned()), "0f".repeat(16));
+        photo.rendition = Some(Rendition { width: 1, height: 1, blurhash: "secret".to_owned(), variants: vec![] });
+        let location = Some(Location { name: "My secret place".to_owned(), lat: 1.0, lng: 2.0 });
+        let caption = "The secret of #secret by @secret".to_owned();
+        let draft = Draft { author_id: UserId::new(), caption, location, comments_enabled: true, photos: vec![photo] };
+        let mut post = Post::new(draft, now);
+        (post.status, post.published_at) = (Status::Published, Some(now));
+        Record { post, version: 7, drives: 2, deleted_at: None, unfinished: None, deadline: None, expires_at: None }
+    }
+
+    #[test]
+    fn a_tombstone_says_whose_post_it_was_and_where_its_files_are_and_nothing_of_what_was_in_it() {
+        let published_at = Time::from_millis(1_790_000_000_000).unwrap();
+        let now = published_at.plus(Duration::from_hours(1));
+        let before = published(published_at);
+        let tombstone = before.tombstone(now);
+        assert!(!serde_json::to_string(&tombstone).unwrap().contains("secret"), "{tombstone:?}");
+        let (post, was) = (&tombstone.post, &before.post);
+        assert_eq!((post.id, post.author_id, &post.photos[0].media_id), (was.id, was.author_id, &was.photos[0].media_id));
+        assert_eq!((post.created_at, post.published_at), (was.created_at, Some(published_at)));
+        assert_eq!((tombstone.deleted_at, tombstone.version, tombstone.drives), (Some(now), 8, 0));
+        // The janitor sweeps its files at once; late messages find it for a month.
+        assert!(tombstone.is_remains() && tombstone.unfinished.is_some() && tombstone.deadline == Some(now));
+        assert_eq!(tombstone.expires_at, Some(now.plus(REMAINS).as_seconds()));
+    }
+}
