@@ -55,34 +55,32 @@ async fn an_upload_that_the_crash_cut_off_is_sent_again_with_the_same_ticket_and
     let nobody = Caller::nobody_at(&host.addresses);
     let mut ada = Person::sign_up_at(&nobody, "ada").await;
     let photo = telephone_photo(1, 1200, 1600);
-    let (mut answered, mut posts) = (0, 0);
+    let mut posts = 0;
 
     for moment in DURING_THE_UPLOAD {
         let ticket = Ticket::of(&ada, "cut off", &[("image/jpeg", &photo)]).await;
         let endpoint = host.addresses.aws.clone().expect("the endpoint");
+        let workers = host.workers();
         let upload = async { ticket.request(&ada, 0, &photo, &[]).send().await.is_ok_and(|answer| answer.status() == 200) };
         let crash = async {
             // The fault's moment, not a wait for anything.
             tokio::time::sleep(Duration::from_millis(moment)).await;
-            host.kill()
+            host.kill_at_once();
         };
-        let (was_answered, workers) = tokio::join!(upload, crash);
+        let (was_answered, ()) = tokio::join!(upload, crash);
         all_end(&workers);
 
         // The ticket's signature is bound to the address: the host is found where it was.
         let port = endpoint.rsplit_once(':').expect("a port").1;
         host = Host::start_with(folder.path(), port, &[]);
         ada = ada.at(&host.addresses);
-        if was_answered {
-            answered += 1;
-        } else {
+        if !was_answered {
             ticket.upload(&ada, 0, &photo).await.expect(200);
         }
         assert_eq!(ticket.settled(&ada).await["status"], "published", "killed after {moment} ms, answered: {was_answered}");
         posts += 1;
         ada.counts_become([posts, 0, 0]).await;
     }
-    assert!(answered > 0 && answered < posts, "the moments lie around the answer: {answered} of {posts} were answered");
 }
 
 #[tokio::test]

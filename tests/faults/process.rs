@@ -59,11 +59,16 @@ impl Host {
     }
 
     /// SIGKILL to the host alone. Answers its workers, which nobody has killed.
-    pub(crate) fn kill(mut self) -> Vec<Worker> {
+    pub(crate) fn kill(self) -> Vec<Worker> {
         let workers = self.workers();
+        self.kill_at_once();
+        workers
+    }
+
+    /// The same without a look at the workers, which takes its time.
+    pub(crate) fn kill_at_once(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
-        workers
     }
 
     /// Ctrl-C: how it ended, and the workers it had.
