@@ -29,7 +29,8 @@ pub async fn run() -> Result<(), Error> {
         posts: Table::from_env(&client, "POSTS_TABLE")?,
         feeds: Table::from_env(&client, "FEEDS_TABLE")?,
     };
-    tables.feeds.warm().await;
+    // The connection is the same for all tables; this is the one that the function may get items of.
+    tables.users.warm().await;
     let verifier = Verifier::new(tables.users.clone());
     tintype_edge::serve("feed", router(tables), Some(verifier)).await
 }

@@ -20,6 +20,11 @@ macro_rules! id {
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
+
+            /// One of `shards` partitions, always the same one: the last byte of a `UUIDv7` is random.
+            pub fn shard(self, shards: u8) -> u8 {
+                self.0.as_bytes()[15] % shards
+            }
         }
 
         impl fmt::Display for $name {

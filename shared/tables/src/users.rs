@@ -84,25 +84,19 @@ pub fn counts(user: UserId) -> String {
 
 /// The shard of `followee`'s counter that counts `follower`: the same for the follow and the unfollow.
 pub fn follower_count(followee: UserId, follower: UserId) -> Key {
-    Key::new(counts(followee), format!("{COUNT_OF_FOLLOWERS}{}", shard(follower)))
+    Key::new(counts(followee), format!("{COUNT_OF_FOLLOWERS}{}", follower.shard(COUNT_SHARDS)))
 }
 
 /// The shard of `follower`'s counter that counts `followee`.
 pub fn following_count(follower: UserId, followee: UserId) -> Key {
-    Key::new(counts(follower), format!("{COUNT_OF_FOLLOWING}{}", shard(followee)))
+    Key::new(counts(follower), format!("{COUNT_OF_FOLLOWING}{}", followee.shard(COUNT_SHARDS)))
 }
 
 const COUNT_OF_FOLLOWERS: &str = "FOLLOWERS#";
 const COUNT_OF_FOLLOWING: &str = "FOLLOWING#";
 
 /// Shards of a counter: one item takes a thousand writes a second and no more.
-const COUNT_SHARDS: u32 = 8;
-
-/// The last digit of a `UUIDv7` is random.
-fn shard(user: UserId) -> u32 {
-    let last_digit = user.to_string().chars().next_back().and_then(|digit| digit.to_digit(16));
-    last_digit.unwrap_or(0) % COUNT_SHARDS
-}
+const COUNT_SHARDS: u8 = 8;
 
 /// The public keys.
 pub fn jwks() -> Key {

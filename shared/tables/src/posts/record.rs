@@ -45,8 +45,7 @@ impl Record {
     }
 
     pub(super) fn look_after(&mut self, deadline: Time) {
-        let shard = self.post.id.to_string().bytes().last().unwrap_or(0) % UNFINISHED_SHARDS;
-        self.unfinished = Some(shard.to_string());
+        self.unfinished = Some(self.post.id.shard(UNFINISHED_SHARDS).to_string());
         self.deadline = Some(deadline);
     }
 
