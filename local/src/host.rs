@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use tintype_chaos::Chaos;
 use tintype_cloud::{
     ACCOUNT_ID, Credentials, REGION, dynamodb,
     endpoint::{self, Services},
@@ -208,24 +209,26 @@ impl System {
         let (stop_intake, stopping_intake) = watch::channel(false);
         let (stop_endpoint, stopping_endpoint) = watch::channel(false);
 
-        let queues = Queues::open(&state.path("queues.db"), &deployment.queues)?;
+        let chaos = Chaos::new(deployment.functions.iter().map(|function| function.binary.clone()));
+        let queues = Queues::open(&state.path("queues.db"), &deployment.queues, chaos.place("sqs"))?;
         let workers = WorkerEnvironment {
             program: this_program()?,
             region: REGION.to_owned(),
             credentials: credentials.clone(),
             log: Arc::new(new_log(state, LOG)?),
         };
-        let lambda = Lambda::start(&deployment.functions, control.clone(), queues.clone(), workers).await?;
+        let lambda = Lambda::start(&deployment.functions, control.clone(), queues.clone(), workers, &chaos).await?;
         let deliver = {
             let lambda = lambda.clone();
             Arc::new(move |function: &str, event: &[u8]| lambda.invoke_later(function, event))
         };
-        let buckets = Buckets::open(&state.path("buckets"), &deployment.buckets, control.clone(), &credentials, deliver).await?;
+        let buckets =
+            Buckets::open(&state.path("buckets"), &deployment.buckets, control.clone(), &credentials, deliver, chaos.place("s3")).await?;
         let database = dynamodb::open(&state.path("dynamodb.db"), &deployment.tables)?;
         let secrets = Secrets::open(control.clone(), &deployment.secrets)?;
 
         let services =
-            Services { database: database.clone(), buckets: buckets.clone(), queues: queues.clone(), secrets, lambda: lambda.api() };
+            Services { database: database.clone(), buckets: buckets.clone(), queues: queues.clone(), secrets, lambda: lambda.api(), chaos };
         let endpoint = tokio::spawn(endpoint::serve(aws_listener, services, stopping_endpoint));
         lambda.deliver_pending();
         let triggers = triggers::start(&deployment, &lambda, &queues, &database, &control, &stopping_intake)?;

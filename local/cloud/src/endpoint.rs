@@ -14,6 +14,7 @@ use http::{
     header::{CONTENT_TYPE, HOST},
 };
 use serde_json::json;
+use tintype_chaos::Chaos;
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt as _;
 
@@ -37,6 +38,8 @@ pub struct Services {
     pub secrets: Secrets,
     /// Lambda: `/2015-03-31/...`
     pub lambda: Router,
+    /// What goes wrong on purpose.
+    pub chaos: Chaos,
 }
 
 /// Where Lambda's API begins.

@@ -15,7 +15,10 @@ async fn api(state: &fake::State) -> (Router, std::sync::Arc<Mutex<Vec<Value>>>)
         noted.lock().unwrap().push(call.event.clone());
         async move { if call.event["fail"] == true { Answer::Fail(fake::refusal()) } else { Answer::Succeed(call.event) } }
     });
-    let lambda = Lambda::with_spawn(&[fake::function("posts")], state.dir.control(), state.queues.clone(), spawn).await.unwrap();
+    let lambda =
+        Lambda::with_spawn(&[fake::function("posts")], state.dir.control(), state.queues.clone(), spawn, &tintype_chaos::Chaos::new([]))
+            .await
+            .unwrap();
     lambda.deliver_pending();
     (lambda.api(), events)
 }

@@ -21,7 +21,7 @@ fn stored(control: &Control) -> i64 {
 }
 
 async fn lambda(state: &fake::State, function: Function, spawn: Spawn) -> Lambda {
-    Lambda::with_spawn(&[function], state.dir.control(), state.queues.clone(), spawn).await.unwrap()
+    Lambda::with_spawn(&[function], state.dir.control(), state.queues.clone(), spawn, &tintype_chaos::Chaos::new([])).await.unwrap()
 }
 
 /// A worker that fails the first events it gets, and the request ids it has seen.

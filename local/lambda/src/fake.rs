@@ -179,7 +179,7 @@ pub(crate) struct State {
 pub(crate) fn state(queues: &[Queue]) -> State {
     let folder = tempfile::tempdir().unwrap();
     let dir = StateDir::open(folder.path(), false).unwrap();
-    let queues = Queues::open(&dir.path("queues.db"), queues).unwrap();
+    let queues = Queues::open(&dir.path("queues.db"), queues, tintype_chaos::Chaos::new([]).place("sqs")).unwrap();
     State { folder, dir, queues }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tintype_chaos::Chaos;
 use tintype_cloud::{
     sqs::Queues,
     state::{self, Control},
@@ -33,16 +34,29 @@ struct Inner {
     /// By function name.
     pools: HashMap<String, Arc<Pool>>,
     asynchronous: Arc<Asynchronous>,
+    pub(crate) chaos: Chaos,
     delivering: AtomicBool,
 }
 
 impl Lambda {
     /// Makes the functions ready; no worker is started before an event needs it.
-    pub async fn start(functions: &[Function], control: Control, queues: Queues, workers: WorkerEnvironment) -> Result<Self, Error> {
-        Self::with_spawn(functions, control, queues, worker::processes(workers)).await
+    pub async fn start(
+        functions: &[Function],
+        control: Control,
+        queues: Queues,
+        workers: WorkerEnvironment,
+        chaos: &Chaos,
+    ) -> Result<Self, Error> {
+        Self::with_spawn(functions, control, queues, worker::processes(workers), chaos).await
     }
 
-    pub(crate) async fn with_spawn(functions: &[Function], control: Control, queues: Queues, spawn: Spawn) -> Result<Self, Error> {
+    pub(crate) async fn with_spawn(
+        functions: &[Function],
+        control: Control,
+        queues: Queues,
+        spawn: Spawn,
+        chaos: &Chaos,
+    ) -> Result<Self, Error> {
         let runtime_api = Arc::new(RuntimeApi::start().await.map_err(Error::Listen)?);
         let pools: HashMap<_, _> = functions
             .iter()
@@ -52,7 +66,7 @@ impl Lambda {
             })
             .collect();
         let asynchronous = Arc::new(Asynchronous::open(control, queues, &pools)?);
-        Ok(Self(Arc::new(Inner { pools, asynchronous, delivering: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { pools, asynchronous, chaos: chaos.clone(), delivering: AtomicBool::new(false) })))
     }
 
     /// Runs a function and waits for its answer, also for a free worker. An empty `trace_id` starts

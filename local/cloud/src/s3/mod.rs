@@ -30,6 +30,7 @@ use s3s::{
     auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
 };
+use tintype_chaos::Place;
 use tintype_template::deployment;
 use tokio::io::AsyncReadExt as _;
 
@@ -49,6 +50,7 @@ pub type Deliver = Arc<dyn Fn(&str, &[u8]) -> Result<(), state::Error> + Send + 
 pub struct Buckets {
     store: Store,
     service: S3Service,
+    chaos: Place,
 }
 
 /// An object, as `/media/*` serves it.
@@ -73,6 +75,7 @@ impl Buckets {
         control: Control,
         credentials: &Credentials,
         deliver: Deliver,
+        chaos: Place,
     ) -> Result<Self, state::Error> {
         refuse_what_is_not_emulated(buckets)?;
         let named = control.with(|connection| {
@@ -91,7 +94,7 @@ impl Buckets {
 
         let mut service = S3ServiceBuilder::new(store.clone());
         service.set_auth(SimpleAuth::from_single(credentials.access_key.clone(), credentials.secret_key.clone()));
-        Ok(Self { store, service: service.build() })
+        Ok(Self { store, service: service.build(), chaos })
     }
 
     /// Reads an object whole; `None` if there is no such object, or no such bucket.

@@ -40,7 +40,7 @@ fn deliver(delivered: &Delivered, works: bool) -> Deliver {
 async fn open(folder: &Path, deliver: Deliver) -> Buckets {
     let credentials = Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() };
     let control = Control::open(&folder.join("control.db")).unwrap();
-    Buckets::open(&folder.join("s3"), &uploads(), control, &credentials, deliver).await.unwrap()
+    Buckets::open(&folder.join("s3"), &uploads(), control, &credentials, deliver, tintype_chaos::Chaos::new([]).place("s3")).await.unwrap()
 }
 
 fn put(key: &str) -> S3Request<PutObjectInput> {
@@ -145,6 +145,14 @@ async fn an_event_that_is_not_emulated_is_refused() {
     buckets[0].notifications[0].events.push("s3:ObjectRemoved:Delete".to_owned());
     let control = Control::open(&folder.path().join("control.db")).unwrap();
     let credentials = Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() };
-    let refused = Buckets::open(&folder.path().join("s3"), &buckets, control, &credentials, deliver(&Delivered::default(), true)).await;
+    let refused = Buckets::open(
+        &folder.path().join("s3"),
+        &buckets,
+        control,
+        &credentials,
+        deliver(&Delivered::default(), true),
+        tintype_chaos::Chaos::new([]).place("s3"),
+    )
+    .await;
     assert!(refused.err().unwrap().to_string().contains("s3:ObjectRemoved:Delete"));
 }

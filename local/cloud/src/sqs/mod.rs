@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use tintype_chaos::Place;
 use tintype_template::deployment;
 use tokio::{sync::Notify, time::Instant};
 
@@ -39,6 +40,7 @@ use crate::{state, unix_millis};
 #[derive(Debug, Clone)]
 pub struct Queues {
     store: Store,
+    chaos: Place,
     /// Wakes those who wait for messages of a queue.
     arrivals: Arc<Mutex<HashMap<String, Arc<Notify>>>>,
 }
@@ -46,7 +48,7 @@ pub struct Queues {
 impl Queues {
     /// Opens the database at `path` and gives it the queues that the template declares; those made
     /// through the API stay.
-    pub fn open(path: &Path, queues: &[deployment::Queue]) -> Result<Self, state::Error> {
+    pub fn open(path: &Path, queues: &[deployment::Queue], chaos: Place) -> Result<Self, state::Error> {
         if let Some((queue, arn)) = missing_dead_letter_queue(queues) {
             return Err(state::Error::Mismatch(format!("the queue {queue} names a dead-letter queue that is not declared: {arn}")));
         }
@@ -54,7 +56,7 @@ impl Queues {
         for queue in queues {
             store.save_queue(&queue.name, &Settings::declared(queue), unix_millis())?;
         }
-        Ok(Self { store, arrivals: Arc::default() })
+        Ok(Self { store, chaos, arrivals: Arc::default() })
     }
 
     /// Sends a message.

@@ -23,8 +23,12 @@ fn declared(name: &str, visibility: Duration, dead_letter: Option<&str>) -> depl
 
 fn open(folder: &tempfile::TempDir) -> Queues {
     let visibility = Duration::from_millis(50);
-    Queues::open(&folder.path().join("queues.db"), &[declared("work", visibility, Some("dead")), declared("dead", visibility, None)])
-        .unwrap()
+    Queues::open(
+        &folder.path().join("queues.db"),
+        &[declared("work", visibility, Some("dead")), declared("dead", visibility, None)],
+        tintype_chaos::Chaos::new([]).place("sqs"),
+    )
+    .unwrap()
 }
 
 fn text(body: &str) -> NewMessage {
@@ -87,7 +91,7 @@ async fn whoever_waits_at_the_dead_letter_queue_gets_what_was_received_too_often
 fn a_dead_letter_queue_must_be_declared() {
     let folder = tempfile::tempdir().unwrap();
     let queues = [declared("work", Duration::from_secs(1), Some("nowhere"))];
-    let error = Queues::open(&folder.path().join("queues.db"), &queues).unwrap_err();
+    let error = Queues::open(&folder.path().join("queues.db"), &queues, tintype_chaos::Chaos::new([]).place("sqs")).unwrap_err();
     assert!(error.to_string().contains("work") && error.to_string().contains("nowhere"), "{error}");
 }
 

@@ -54,12 +54,15 @@ impl Host {
                 Ok(())
             }
         });
-        let buckets = Buckets::open(&state.path("buckets"), &buckets(), state.control(), &credentials, deliver).await.unwrap();
+        let chaos = tintype_chaos::Chaos::new([]);
+        let buckets =
+            Buckets::open(&state.path("buckets"), &buckets(), state.control(), &credentials, deliver, chaos.place("s3")).await.unwrap();
         let database = tintype_cloud::dynamodb::open(&state.path("dynamodb.db"), &[posts_table()]).unwrap();
         let services = Services {
+            chaos: chaos.clone(),
             database: database.clone(),
             buckets: buckets.clone(),
-            queues: Queues::open(&state.path("queues.db"), &queues()).unwrap(),
+            queues: Queues::open(&state.path("queues.db"), &queues(), chaos.place("sqs")).unwrap(),
             secrets: Secrets::open(state.control(), &[token_secret()]).unwrap(),
             lambda: axum::Router::new().route("/2015-03-31/functions/{name}/invocations", axum::routing::post(|| async { "invoked" })),
         };

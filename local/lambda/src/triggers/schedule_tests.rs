@@ -13,7 +13,15 @@ async fn a_function_is_invoked_soon_after_the_start_and_then_at_the_rate() {
         async { Answer::Succeed(Value::Null) }
     });
     let janitor = fake::function("janitor");
-    let lambda = Lambda::with_spawn(std::slice::from_ref(&janitor), state.dir.control(), state.queues.clone(), spawn).await.unwrap();
+    let lambda = Lambda::with_spawn(
+        std::slice::from_ref(&janitor),
+        state.dir.control(),
+        state.queues.clone(),
+        spawn,
+        &tintype_chaos::Chaos::new([]),
+    )
+    .await
+    .unwrap();
     lambda.deliver_pending();
     let (stop, stopping) = watch::channel(false);
     let trigger = ScheduleTrigger { name: "every-moment".to_owned(), every: Duration::from_millis(50) };

@@ -1,0 +1,211 @@
+//! What `--chaos` says: `target:fault=value[,fault=value...]`, several joined by `;`, and `seed=N` among them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The service answers that something went wrong inside, and has done nothing; a function fails.
+    Error,
+    /// Every answer waits so many milliseconds.
+    DelayMs,
+    /// The service has had too many requests, and has done nothing.
+    Throttle,
+    /// Some entries of a batch are not done, and the answer says which.
+    Unprocessed,
+    /// A message, notification, batch of records or event is delivered twice.
+    Duplicate,
+    /// What is delivered is not in the order in which it came: of a stream, not beyond what belongs to one key.
+    Reorder,
+    /// It was done, and the answer does not arrive.
+    LostAnswer,
+    /// The worker is killed in the middle.
+    Kill,
+    /// Another transaction is at work on the same items.
+    Conflict,
+    /// Reads that do not ask for consistency answer what was so many milliseconds ago.
+    StaleMs,
+}
+
+use Fault::{Conflict, DelayMs, Duplicate, Error, Kill, LostAnswer, Reorder, StaleMs, Throttle, Unprocessed};
+
+/// The services, and what can go wrong with each.
+const SERVICES: [(&str, &[Fault]); 4] = [
+    ("dynamodb", &[Error, DelayMs, Throttle, Unprocessed, LostAnswer, Conflict, StaleMs]),
+    ("s3", &[Error, DelayMs, Throttle, Duplicate, Reorder, LostAnswer]),
+    ("sqs", &[Error, DelayMs, Throttle, Unprocessed, Duplicate, Reorder, LostAnswer]),
+    ("streams", &[Error, DelayMs, Throttle, Duplicate, Reorder]),
+];
+
+/// What can go wrong with a function. Events that may come twice are those of queues, streams, buckets and schedules.
+const FUNCTION: &[Fault] = &[Error, DelayMs, Throttle, Duplicate, LostAnswer, Kill];
+
+/// An hour: longer delays are a slip.
+const LONGEST_MS: f64 = 3_600_000.0;
+
+impl Fault {
+    const ALL: [Self; 10] = [Error, DelayMs, Throttle, Unprocessed, Duplicate, Reorder, LostAnswer, Kill, Conflict, StaleMs];
+
+    fn name(self) -> &'static str {
+        match self {
+            Error => "error",
+            DelayMs => "delay_ms",
+            Throttle => "throttle",
+            Unprocessed => "unprocessed",
+            Duplicate => "duplicate",
+            Reorder => "reorder",
+            LostAnswer => "lost_answer",
+            Kill => "kill",
+            Conflict => "conflict",
+            StaleMs => "stale_ms",
+        }
+    }
+
+    fn is_time(self) -> bool {
+        matches!(self, DelayMs | StaleMs)
+    }
+}
+
+/// Why a specification is refused. Displays as one line.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("chaos: {0}")]
+pub struct SpecError(String);
+
+/// A specification that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    values: BTreeMap<(String, Fault), f64>,
+    seed: u64,
+}
+
+impl Spec {
+    pub(crate) fn parse(text: &str, functions: &[String]) -> Result<Self, SpecError> {
+        let mut values = BTreeMap::new();
+        let mut seed = None;
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            if let Some(number) = part.strip_prefix("seed=") {
+                let number = number.parse().map_err(|_| refused(format!("`{part}`: a seed is a whole number")))?;
+                if seed.replace(number).is_some() {
+                    return Err(refused("there are two seeds".to_owned()));
+                }
+                continue;
+            }
+            let (target, faults) =
+                part.split_once(':').ok_or_else(|| refused(format!("`{part}` is not `target:fault=value`, nor `seed=N`")))?;
+            let known = faults_of(target.trim(), functions)?;
+            for given in faults.split(',') {
+                let (fault, value) = fault(given.trim(), target.trim(), known)?;
+                if values.insert((target.trim().to_owned(), fault), value).is_some() {
+                    return Err(refused(format!("{target} has two values for {}", fault.name())));
+                }
+            }
+        }
+        // Small enough to be copied from a terminal.
+        Ok(Self { values, seed: seed.unwrap_or_else(|| fastrand::u32(..).into()) })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (String, Fault)> {
+        self.values.keys().cloned()
+    }
+
+    pub(crate) fn value(&self, fault: &(String, Fault)) -> Option<f64> {
+        self.values.get(fault).copied()
+    }
+
+    /// What decides the n-th time that a fault is asked for.
+    pub(crate) fn dice(&self, fault: &(String, Fault), nth: u64) -> fastrand::Rng {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, fault, nth).hash(&mut hasher);
+        fastrand::Rng::with_seed(hasher.finish())
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last = None;
+        for ((target, fault), value) in &self.values {
+            match last.replace(target) {
+                Some(last) if last == target => f.write_str(",")?,
+                Some(_) => write!(f, ";{target}:")?,
+                None => write!(f, "{target}:")?,
+            }
+            write!(f, "{}={value}", fault.name())?;
+        }
+        write!(f, ";seed={}", self.seed)
+    }
+}
+
+fn refused(why: String) -> SpecError {
+    SpecError(why)
+}
+
+fn faults_of(target: &str, functions: &[String]) -> Result<&'static [Fault], SpecError> {
+    if let Some((_, faults)) = SERVICES.iter().find(|(service, _)| *service == target) {
+        return Ok(faults);
+    }
+    if functions.iter().any(|function| function == target) {
+        return Ok(FUNCTION);
+    }
+    let services = SERVICES.map(|(service, _)| service).join(", ");
+    Err(refused(format!("there is no `{target}`; there are {services} and the functions {}", functions.join(", "))))
+}
+
+fn fault(given: &str, target: &str, known: &[Fault]) -> Result<(Fault, f64), SpecError> {
+    let (name, value) = given.split_once('=').ok_or_else(|| refused(format!("`{given}` of {target} is not `fault=value`")))?;
+    let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name && known.contains(fault)).ok_or_else(|| {
+        let known: Vec<_> = known.iter().map(|fault| fault.name()).collect();
+        refused(format!("{target} has no fault `{name}`; it has {}", known.join(", ")))
+    })?;
+    let (most, what) = if fault.is_time() { (LONGEST_MS, "milliseconds up to an hour") } else { (1.0, "a probability from 0 to 1") };
+    let value: f64 = value
+        .parse()
+        .ok()
+        .filter(|value| (0.0..=most).contains(value))
+        .ok_or_else(|| refused(format!("`{given}` of {target}: the value is {what}")))?;
+    Ok((fault, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Spec, SpecError> {
+        Spec::parse(text, &["notifications".to_owned()])
+    }
+
+    #[test]
+    fn specifications_are_read() {
+        let spec = parse("notifications:error=1.0; dynamodb:throttle=0.1,delay_ms=50 ;seed=7").unwrap();
+        assert_eq!(spec.to_string(), "dynamodb:delay_ms=50,throttle=0.1;notifications:error=1;seed=7");
+        assert!(parse(" ; ").unwrap().is_empty());
+        assert!(parse("seed=7").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_reason() {
+        for (wrong, reason) in [
+            ("error=1", "`error=1` is not `target:fault=value`, nor `seed=N`"),
+            ("posts:error=1", "there is no `posts`; there are dynamodb, s3, sqs, streams and the functions notifications"),
+            ("s3:conflict=1", "s3 has no fault `conflict`; it has error, delay_ms, throttle, duplicate, reorder, lost_answer"),
+            ("s3:error", "`error` of s3 is not `fault=value`"),
+            ("s3:", "`` of s3 is not `fault=value`"),
+            ("s3:error=1.1", "`error=1.1` of s3: the value is a probability from 0 to 1"),
+            ("s3:error=NaN", "`error=NaN` of s3: the value is a probability from 0 to 1"),
+            ("s3:delay_ms=-1", "`delay_ms=-1` of s3: the value is milliseconds up to an hour"),
+            ("s3:error=1,error=0", "s3 has two values for error"),
+            ("s3:error=1;s3:error=0", "s3 has two values for error"),
+            ("seed=1;seed=2", "there are two seeds"),
+            ("seed=x", "`seed=x`: a seed is a whole number"),
+        ] {
+            assert_eq!(parse(wrong).unwrap_err(), SpecError(reason.to_owned()), "{wrong}");
+        }
+    }
+}
