@@ -3,13 +3,14 @@
 use std::{
     error::Error,
     io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddrV4},
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 
-use crate::{function, host, openapi};
+use crate::{environment, function, host, openapi};
 
 /// Tintype on this machine: API, functions, database, object store and queues, as template.yaml declares them.
 #[derive(Debug, Parser)]
@@ -19,13 +20,16 @@ struct Arguments {
     #[arg(long, default_value_t = 3000, value_name = "PORT")]
     port: u16,
     /// Port of the AWS endpoints; 0 takes a free one
-    #[arg(long, default_value_t = 4566, value_name = "PORT")]
+    #[arg(long, default_value_t = 4566, value_name = "PORT", global = true)]
     aws_port: u16,
+    /// Address of the AWS endpoints; Docker's containers find this machine at that of its bridge
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST, value_name = "ADDRESS", global = true)]
+    aws_address: Ipv4Addr,
     /// Folder that keeps all data
     #[arg(long, default_value = ".tintype", value_name = "FOLDER")]
     state_dir: PathBuf,
     /// The SAM template
-    #[arg(long, default_value = "template.yaml", value_name = "FILE")]
+    #[arg(long, default_value = "template.yaml", value_name = "FILE", global = true)]
     template: PathBuf,
     /// Start with an empty state folder
     #[arg(long)]
@@ -33,6 +37,9 @@ struct Arguments {
     /// Fill it with people and photographs
     #[arg(long)]
     demo: bool,
+    /// What goes wrong on purpose, for example `dynamodb:throttle=0.1,delay_ms=50;seed=7` (docs/CHAOS.md)
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "SPEC")]
+    chaos: String,
     /// Stop when standard input closes: for tests, which may die without a signal
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -50,6 +57,12 @@ enum Command {
     },
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
+    /// Print what functions need that run elsewhere, and against the AWS endpoints of a host that runs (`--aws-address`, `--aws-port`)
+    Environment {
+        /// As JSON for `sam local invoke --env-vars`, rather than as lines for `cargo lambda watch --env-file`
+        #[arg(long)]
+        sam: bool,
+    },
 }
 
 /// Does what the command line says. Whatever fails is one line on standard error, and exit status 1.
@@ -58,6 +71,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Function { ref name }) => function::run(name),
         Some(Command::Openapi) => print(&openapi::document()).map_err(Into::into),
+        Some(Command::Environment { sam }) => print_environment(&arguments, sam),
         None => run_host(arguments.into()),
     };
     match result {
@@ -73,6 +87,11 @@ pub fn main() -> ExitCode {
 fn run_host(options: host::Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(host::run(options))?)
+}
+
+fn print_environment(arguments: &Arguments, sam: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let environment = if sam { environment::sam } else { environment::lines };
+    Ok(print(&environment(&arguments.template, SocketAddrV4::new(arguments.aws_address, arguments.aws_port))?)?)
 }
 
 /// Writes to standard output, as far as somebody reads: `head -1` behind a pipe is no failure.
@@ -91,8 +110,9 @@ fn one_line(error: &dyn Error) -> String {
 
 impl From<Arguments> for host::Options {
     fn from(arguments: Arguments) -> Self {
-        let Arguments { port, aws_port, state_dir, template, reset, demo, until_stdin_closes, command: _ } = arguments;
-        Self { template, state_dir, port, aws_port, reset, demo, until_stdin_closes }
+        let Arguments { port, aws_port, aws_address, state_dir, template, reset, demo, chaos, until_stdin_closes, command: _ } = arguments;
+        let aws = SocketAddrV4::new(aws_address, aws_port);
+        Self { template, state_dir, port, aws, reset, demo, chaos, until_stdin_closes }
     }
 }
 
@@ -105,6 +125,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_aws_endpoints_are_may_stand_behind_the_command() {
+        let arguments = Arguments::parse_from(["tintype", "environment", "--aws-address", "192.0.2.1", "--aws-port", "5000"]);
+        assert!(matches!(arguments.command, Some(Command::Environment { sam: false })));
+        assert_eq!(host::Options::from(arguments).aws.to_string(), "192.0.2.1:5000");
     }
 
     #[test]

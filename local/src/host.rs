@@ -4,15 +4,16 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddrV4},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use tintype_chaos::Chaos;
+use tintype_chaos::{Chaos, SpecError};
 use tintype_cloud::{
-    ACCOUNT_ID, Credentials, REGION, dynamodb,
+    ACCOUNT_ID, Credentials, REGION,
+    dynamodb::{self, Streams},
     endpoint::{self, Services},
     s3::Buckets,
     secrets::Secrets,
@@ -34,10 +35,12 @@ use crate::{cli::print, demo};
 
 const STACK_NAME: &str = "tintype";
 /// Access key and secret alike, as LocalStack's users are used to. Presigned URLs are verified with it.
-const KEY: &str = "test";
+pub(crate) const KEY: &str = "test";
 
 /// In the state folder: what the functions have printed since the last start. That of the start before has `.1` behind its name.
 const LOG: &str = "functions.log";
+/// Beside it, kept in the same way: the API's requests.
+const ACCESS_LOG: &str = "access.log";
 
 /// How long what functions have in hand may take when the host stops. The gateway gives requests as long.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,12 +54,14 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// Port of the API; 0 takes a free one.
     pub port: u16,
-    /// Port of the AWS endpoints; 0 takes a free one.
-    pub aws_port: u16,
+    /// Address and port of the AWS endpoints; port 0 takes a free one.
+    pub aws: SocketAddrV4,
     /// Start with an empty state folder.
     pub reset: bool,
     /// Fill it with people and photographs.
     pub demo: bool,
+    /// What goes wrong on purpose, as [`Chaos::set`] takes it.
+    pub chaos: String,
     /// Stop when standard input closes.
     pub until_stdin_closes: bool,
 }
@@ -73,10 +78,10 @@ pub enum Error {
         option: &'static str,
     },
     /// The port cannot be had for another reason.
-    #[error("cannot listen on port {port}: {source}")]
+    #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The port.
-        port: u16,
+        /// Address and port.
+        address: SocketAddrV4,
         /// What the operating system says.
         source: io::Error,
     },
@@ -96,6 +101,9 @@ pub enum Error {
         /// What, and where.
         source: tintype_template::Error,
     },
+    /// What is to go wrong makes no sense.
+    #[error(transparent)]
+    Chaos(#[from] SpecError),
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] state::Error),
@@ -125,16 +133,18 @@ pub enum Error {
 
 /// Runs the system until it is told to stop: Ctrl-C, SIGTERM, or standard input closing where the options say so.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let api_listener = listen(options.port, "--port").await?;
-    let aws_listener = listen(options.aws_port, "--aws-port").await?;
-    let (api_port, aws_port) = (port_of(&api_listener)?, port_of(&aws_listener)?);
+    let api_listener = listen(SocketAddrV4::new(Ipv4Addr::LOCALHOST, options.port), "--port").await?;
+    let aws_listener = listen(options.aws, "--aws-port").await?;
+    let (api_port, aws) = (port_of(&api_listener)?, SocketAddrV4::new(*options.aws.ip(), port_of(&aws_listener)?));
 
-    let deployment = read_template(&options.template, aws_port)?;
+    let deployment = read_template(&options.template, aws)?;
     let stage = deployment.api.stage.clone();
+    let chaos = Chaos::new(deployment.functions.iter().map(|function| function.binary.clone()));
+    chaos.set(&options.chaos)?;
     let state = StateDir::open(&options.state_dir, options.reset)?;
-    let mut system = System::start(deployment, &state, api_listener, aws_listener).await?;
+    let mut system = System::start(deployment, &state, chaos.clone(), api_listener, aws_listener).await?;
     let stop = stop_requested(options.until_stdin_closes)?;
-    announce(api_port, &stage, aws_port, &options.state_dir);
+    announce(api_port, &stage, aws, &options.state_dir, &chaos);
 
     let serve = async {
         if options.demo {
@@ -152,10 +162,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     result
 }
 
-async fn listen(port: u16, option: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::PortInUse { port, option },
-        _ => Error::Listen { port, source },
+async fn listen(address: SocketAddrV4, option: &'static str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::PortInUse { port: address.port(), option },
+        _ => Error::Listen { address, source },
     })
 }
 
@@ -164,9 +174,10 @@ fn port_of(listener: &TcpListener) -> Result<u16, Error> {
     Ok(address.port())
 }
 
-fn read_template(path: &Path, aws_port: u16) -> Result<Deployment, Error> {
+/// The template as the host reads it that has its AWS endpoints there.
+pub(crate) fn read_template(path: &Path, aws: SocketAddrV4) -> Result<Deployment, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::TemplateFile { path: path.to_owned(), source })?;
-    let aws_endpoint = format!("http://{}:{aws_port}", Ipv4Addr::LOCALHOST);
+    let aws_endpoint = format!("http://{aws}");
     let parameters = BTreeMap::from([("AwsEndpointUrl".to_owned(), aws_endpoint.clone())]);
     let machine = Machine { account_id: ACCOUNT_ID.to_owned(), region: REGION.to_owned(), stack_name: STACK_NAME.to_owned(), aws_endpoint };
     tintype_template::read(&text, &parameters, &machine).map_err(|source| Error::Template { path: path.to_owned(), source })
@@ -203,13 +214,18 @@ struct System {
 }
 
 impl System {
-    async fn start(deployment: Deployment, state: &StateDir, api_listener: TcpListener, aws_listener: TcpListener) -> Result<Self, Error> {
+    async fn start(
+        deployment: Deployment,
+        state: &StateDir,
+        chaos: Chaos,
+        api_listener: TcpListener,
+        aws_listener: TcpListener,
+    ) -> Result<Self, Error> {
         let control = state.control();
         let credentials = Credentials { access_key: KEY.to_owned(), secret_key: KEY.to_owned() };
         let (stop_intake, stopping_intake) = watch::channel(false);
         let (stop_endpoint, stopping_endpoint) = watch::channel(false);
 
-        let chaos = Chaos::new(deployment.functions.iter().map(|function| function.binary.clone()));
         let queues = Queues::open(&state.path("queues.db"), &deployment.queues, chaos.place("sqs"))?;
         let workers = WorkerEnvironment {
             program: this_program()?,
@@ -224,24 +240,32 @@ impl System {
         };
         let buckets =
             Buckets::open(&state.path("buckets"), &deployment.buckets, control.clone(), &credentials, deliver, chaos.place("s3")).await?;
-        let database = dynamodb::open(&state.path("dynamodb.db"), &deployment.tables)?;
+        let tables = state.path("dynamodb.db");
+        let (database, streams) = (dynamodb::open(&tables, &deployment.tables)?, Streams::new(&tables));
         let secrets = Secrets::open(control.clone(), &deployment.secrets)?;
 
-        let services =
-            Services { database: database.clone(), buckets: buckets.clone(), queues: queues.clone(), secrets, lambda: lambda.api(), chaos };
+        let services = Services {
+            database: database.clone(),
+            streams: streams.clone(),
+            buckets: buckets.clone(),
+            queues: queues.clone(),
+            secrets,
+            lambda: lambda.api(),
+            chaos,
+        };
         let endpoint = tokio::spawn(endpoint::serve(aws_listener, services, stopping_endpoint));
         lambda.deliver_pending();
-        let triggers = triggers::start(&deployment, &lambda, &queues, &database, &control, &stopping_intake)?;
+        let triggers = triggers::start(&deployment, &lambda, &queues, &database, &streams, &control, &stopping_intake)?;
         let account = Account { id: ACCOUNT_ID.to_owned(), region: REGION.to_owned() };
-        let gateway = tokio::spawn(tintype_gateway::serve(
-            api_listener,
+        let parts = tintype_gateway::Parts {
             account,
-            deployment.api,
-            deployment.media,
-            lambda.clone(),
+            api: deployment.api,
+            media: deployment.media,
             buckets,
-            stopping_intake,
-        ));
+            lambda: lambda.clone(),
+            access_log: new_log(state, ACCESS_LOG)?,
+        };
+        let gateway = tokio::spawn(tintype_gateway::serve(api_listener, parts, stopping_intake));
         Ok(Self { stop_intake, gateway, triggers, lambda, stop_endpoint, endpoint })
     }
 
@@ -317,12 +341,14 @@ fn stdin_closed() -> oneshot::Receiver<()> {
 }
 
 /// Says where everything is. Tests read the addresses from here.
-fn announce(api_port: u16, stage: &str, aws_port: u16, state_dir: &Path) {
+fn announce(api_port: u16, stage: &str, aws: SocketAddrV4, state_dir: &Path, chaos: &Chaos) {
+    let spec = chaos.to_string();
+    let chaos = if spec.is_empty() { spec } else { format!("goes wrong on purpose: {spec}\n  ") };
     let banner = format!(
         "Tintype is running.\n  \
            API  http://{host}:{api_port}/{stage}\n  \
-           AWS  http://{host}:{aws_port}  (DynamoDB, S3, SQS, Lambda, Secrets Manager; key {KEY}, secret {KEY}, region {REGION})\n  \
-           state in {state}, what the functions log in {log}; Ctrl-C stops\n",
+           AWS  http://{aws}  (DynamoDB, S3, SQS, Lambda, Secrets Manager; key {KEY}, secret {KEY}, region {REGION})\n  \
+           {chaos}state in {state}, what the functions log in {log}; Ctrl-C stops\n",
         host = Ipv4Addr::LOCALHOST,
         state = state_dir.display(),
         log = state_dir.join(LOG).display(),

@@ -5,6 +5,10 @@
 
 pub mod cli;
 pub mod demo;
+pub mod environment;
 pub mod function;
 pub mod host;
 pub mod openapi;
+
+#[cfg(test)]
+mod watch_tests;

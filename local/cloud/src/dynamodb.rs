@@ -1,14 +1,16 @@
-//! DynamoDB: `dynoxide`, with the tables that the template declares.
+//! DynamoDB: `dynoxide`, with the tables that the template declares, and what can go wrong with them.
 //!
 //! Its router is not public, so it serves on a loopback port of its own and the endpoint passes
 //! requests on. The [`Database`] itself is shared with whoever reads streams in this process.
 
-use std::{collections::BTreeSet, io, path::Path, time::Duration};
+mod faults;
+mod proxy;
+mod replica;
+mod streams;
 
-use axum::{
-    body::{Body, Bytes},
-    response::{IntoResponse as _, Response},
-};
+use std::{collections::BTreeSet, error::Error as StdError, io, path::Path, time::Duration};
+
+use axum::{body::Bytes, response::Response};
 use dynoxide::{
     Database, DynoxideError,
     actions::{
@@ -17,23 +19,23 @@ use dynoxide::{
         update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest},
     },
 };
-use http::{
-    HeaderValue, Request, StatusCode, Uri,
-    header::{CONTENT_TYPE, HOST},
-};
-use http_body_util::Full;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use serde_json::{Value, json};
+use http::request::Parts;
+use serde_json::Value;
+use tintype_chaos::{Fault, Place};
 use tintype_template::deployment;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
-use crate::state::Error;
+pub use self::streams::Streams;
+use self::{
+    proxy::{Proxy, Server},
+    replica::Replicated,
+};
+use crate::{chaos::Refusal, state::Error};
 
 /// What `X-Amz-Target` begins with.
-pub(crate) const TARGET_PREFIXES: [&str; 2] = ["DynamoDB_", "DynamoDBStreams_"];
+pub(crate) const TARGET_PREFIXES: [&str; 2] = ["DynamoDB_", STREAMS_PREFIX];
+/// The same, of the streams alone.
+pub(crate) const STREAMS_PREFIX: &str = "DynamoDBStreams_";
 
 /// How often expired items are swept. AWS takes up to days; nothing may rely on it.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -43,7 +45,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub fn open(path: &Path, tables: &[deployment::Table]) -> Result<Database, Error> {
     let file = path.to_str().ok_or_else(|| Error::Mismatch(format!("the path {} is not UTF-8", path.display())))?;
     let database = Database::new(file).map_err(|error| Error::Unreadable(format!("{file}: {error}")))?;
-    index_streams(path).map_err(|source| Error::Database { path: path.to_owned(), source })?;
+    mend_streams(path).map_err(|source| Error::Database { path: path.to_owned(), source })?;
     for table in tables {
         let refused = |error: &dyn std::fmt::Display| Error::Mismatch(format!("the table {}: {error}", table.name));
         match database.describe_table(DescribeTableRequest { table_name: table.name.clone() }) {
@@ -64,11 +66,17 @@ pub fn open(path: &Path, tables: &[deployment::Table]) -> Result<Database, Error
     Ok(database)
 }
 
-/// `dynoxide` keeps every stream record and looks for the newest of a table at each write and for the next at each read. Without
-/// this index both go through all of them, and the system slows down with all that was ever written.
-fn index_streams(path: &Path) -> rusqlite::Result<()> {
+/// Mends what `dynoxide` does with stream records: it looks for the newest of a table at each write and for the next at each read,
+/// through all that were ever written; and it records writes that change nothing, of which AWS says nothing. (Attributes of an
+/// image are in no order. Two of equal length are the same if the one has all that the other has.)
+fn mend_streams(path: &Path) -> rusqlite::Result<()> {
     rusqlite::Connection::open(path)?.execute_batch(
-        "CREATE INDEX IF NOT EXISTS stream_records_by_number ON _stream_records (table_name, CAST(sequence_number AS INTEGER))",
+        "CREATE INDEX IF NOT EXISTS stream_records_by_number ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
+         CREATE TRIGGER IF NOT EXISTS stream_records_of_changes BEFORE INSERT ON _stream_records
+         WHEN length(NEW.old_image) = length(NEW.new_image)
+             AND NOT EXISTS (SELECT fullkey, type, atom FROM json_tree(NEW.old_image)
+                             EXCEPT SELECT fullkey, type, atom FROM json_tree(NEW.new_image))
+         BEGIN SELECT RAISE(IGNORE); END",
     )
 }
 
@@ -106,7 +114,7 @@ fn expire_by(database: &Database, table: &str, attribute: &str) -> dynoxide::Res
 }
 
 /// Deletes expired items every now and then, for as long as it is polled.
-pub(crate) async fn sweep(database: Database) {
+pub(crate) async fn sweep(database: Database, streams: Streams) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -114,80 +122,67 @@ pub(crate) async fn sweep(database: Database) {
         let database = database.clone();
         // A sweep that fails leaves its items to the next one.
         let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        streams.written();
     }
 }
 
-/// The database's own HTTP server, and a client to it.
+/// Why a request that was passed on has no answer.
+type Failure = Box<dyn StdError + Send + Sync>;
+
+/// The API, with what can go wrong with it.
 #[derive(Clone)]
-pub(crate) struct Proxy {
-    authority: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+pub(crate) struct DynamoDb {
+    tables: Replicated,
+    streams: Streams,
+    chaos: Place,
 }
 
-/// Ends the database's server.
-pub(crate) struct Server {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), String>>,
-}
-
-impl Server {
-    pub(crate) async fn stop(self) {
-        // Gone already, if nobody listens.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
-    }
-}
-
-impl Proxy {
-    pub(crate) async fn start(database: Database) -> io::Result<(Self, Server)> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let authority = listener.local_addr()?.to_string();
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
-            // Either told to, or nobody is left to tell.
-            let _ = stopped.await;
-        }));
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok((Self { authority, client }, Server { stop, task }))
+impl DynamoDb {
+    pub(crate) async fn start(database: Database, streams: Streams, chaos: Place) -> io::Result<(Self, Server)> {
+        let (proxy, server) = Proxy::start(database.clone()).await?;
+        Ok((Self { tables: Replicated::new(database, proxy), streams, chaos }, server))
     }
 
-    /// Passes a request on, with its headers: the server looks at its signature's shape. What AWS refuses
-    /// and the server takes is refused here.
-    pub(crate) async fn answer(&self, head: http::request::Parts, body: Bytes) -> Result<Response, Box<dyn std::error::Error>> {
-        if head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes() == QUERY)
-            && let Some(key) = serde_json::from_slice(&body).ok().and_then(|query| empty_key(&query))
-        {
-            return Ok(validation_error(&format!(
-                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {key}"
-            )));
+    /// Answers a request; `target` is its `X-Amz-Target`.
+    pub(crate) async fn answer(&self, target: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+        let operation = operation(target);
+        let answer = self.answer_to(operation, head, body).await;
+        if !is_read(operation) {
+            // Also without an answer: it may have been written all the same.
+            self.streams.written();
         }
-        let path_and_query = head.uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str());
-        let mut request = Request::from_parts(head.clone(), Full::new(body));
-        *request.uri_mut() = Uri::builder().scheme("http").authority(&*self.authority).path_and_query(path_and_query).build()?;
-        request.headers_mut().remove(HOST);
-        Ok(self.client.request(request).await?.map(Body::new))
+        answer
+    }
+
+    async fn answer_to(&self, operation: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+        if let Some(conflict) = faults::conflict(&self.chaos, operation, &body) {
+            return Ok(conflict);
+        }
+        let stale = self.chaos.time(Fault::StaleMs);
+        match faults::part(&self.chaos, operation, &body) {
+            Some(part) => {
+                let answer = match part.done() {
+                    Some(done) => self.tables.answer(stale, operation, head, done).await?,
+                    None => faults::respond(&serde_json::json!({})),
+                };
+                part.completed(answer).await
+            }
+            None => self.tables.answer(stale, operation, head, body).await,
+        }
+    }
+
+    /// What a request that is not done is answered.
+    pub(crate) fn refuse(&self, refusal: Refusal, target: &str, body: &[u8]) -> Response {
+        faults::refusal(refusal, &self.chaos, operation(target), body)
     }
 }
 
-const QUERY: &[u8] = b"DynamoDB_20120810.Query";
-
-/// The key attribute that a query compares with an empty string, which no key can be.
-fn empty_key(query: &Value) -> Option<String> {
-    let condition = query["KeyConditionExpression"].as_str()?;
-    let is_part_of_a_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '#' | ':');
-    let words: Vec<&str> = condition.split(|c: char| !is_part_of_a_word(c)).filter(|word| !word.is_empty()).collect();
-    let is_empty = |word: &str| query["ExpressionAttributeValues"][word]["S"] == "";
-    let value = words.iter().position(|word| word.starts_with(':') && is_empty(word))?;
-    // The attribute is the nearest name before the value: `sk = :v`, `begins_with(sk, :v)`, `sk BETWEEN :a AND :v`.
-    let is_name = |word: &&&str| !word.starts_with(':') && !["AND", "BETWEEN"].contains(&word.to_ascii_uppercase().as_str());
-    let name = words[..value].iter().rev().find(is_name)?;
-    let name = query["ExpressionAttributeNames"][*name].as_str().unwrap_or(name);
-    Some(name.to_owned())
+/// `PutItem` of `DynamoDB_20120810.PutItem`.
+fn operation(target: &str) -> &str {
+    target.rsplit('.').next().unwrap_or(target)
 }
 
-fn validation_error(message: &str) -> Response {
-    let body = json!({"__type": "com.amazon.coral.validate#ValidationException", "message": message}).to_string();
-    let mut response = (StatusCode::BAD_REQUEST, body).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
-    response
+/// Whether an operation surely writes nothing.
+fn is_read(operation: &str) -> bool {
+    ["BatchGet", "Describe", "Get", "List", "Query", "Scan", "TransactGet"].iter().any(|start| operation.starts_with(start))
 }

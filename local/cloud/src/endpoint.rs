@@ -5,22 +5,25 @@ use std::{io, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes},
-    extract::{Request, State},
+    body::Body,
+    extract::{ConnectInfo, Request, State},
     response::{IntoResponse as _, Response},
 };
 use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_TYPE, HOST},
 };
+use http_body_util::BodyExt as _;
 use serde_json::json;
-use tintype_chaos::Chaos;
+use tintype_chaos::{Chaos, Place};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt as _;
 
 use crate::{
-    dynamodb::{self, Proxy},
-    s3::Buckets,
+    chaos,
+    connection::{CuttableListener, Scissors},
+    dynamodb::{self, DynamoDb, Streams},
+    s3::{self, Buckets},
     secrets::{self, Secrets},
     sqs::{self, Queues},
 };
@@ -30,6 +33,8 @@ use crate::{
 pub struct Services {
     /// DynamoDB
     pub database: dynoxide::Database,
+    /// Told of writes.
+    pub streams: Streams,
     /// S3
     pub buckets: Buckets,
     /// SQS
@@ -55,18 +60,29 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Endpoint {
     services: Services,
-    database: Proxy,
+    database: DynamoDb,
+    places: Places,
     stop: watch::Receiver<bool>,
+}
+
+/// Where requests may fail.
+#[derive(Clone)]
+struct Places {
+    dynamodb: Place,
+    streams: Place,
+    s3: Place,
+    sqs: Place,
 }
 
 /// Serves until `stop` turns true, then lets running requests end.
 pub async fn serve(listener: TcpListener, services: Services, stop: watch::Receiver<bool>) -> io::Result<()> {
-    let (database, database_server) = Proxy::start(services.database.clone()).await?;
-    let sweeper = tokio::spawn(dynamodb::sweep(services.database.clone()));
-    let endpoint = Endpoint { services, database, stop: stop.clone() };
-    let router = Router::new().fallback(dispatch).with_state(endpoint);
+    let [dynamodb, streams, s3, sqs] = ["dynamodb", "streams", "s3", "sqs"].map(|target| services.chaos.place(target));
+    let (database, database_server) = DynamoDb::start(services.database.clone(), services.streams.clone(), dynamodb.clone()).await?;
+    let sweeper = tokio::spawn(dynamodb::sweep(services.database.clone(), services.streams.clone()));
+    let endpoint = Endpoint { services, database, places: Places { dynamodb, streams, s3, sqs }, stop: stop.clone() };
+    let router = Router::new().fallback(dispatch).with_state(endpoint).into_make_service_with_connect_info::<Scissors>();
 
-    let server = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
+    let server = axum::serve(CuttableListener(listener), router).with_graceful_shutdown(stopped(stop.clone()));
     tokio::select! {
         served = server.into_future() => served?,
         // A client that holds its connection open must not hold up the end.
@@ -82,48 +98,71 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn dispatch(State(endpoint): State<Endpoint>, request: Request) -> Response {
+async fn dispatch(State(endpoint): State<Endpoint>, ConnectInfo(connection): ConnectInfo<Scissors>, request: Request) -> Response {
     let target = request.headers().get("x-amz-target").map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
     match target {
-        Some(target) => endpoint.json_service(&target, request).await,
+        Some(target) => endpoint.json_service(&target, request, &connection).await,
         None if request.uri().path().starts_with(LAMBDA_PATH) => match endpoint.services.lambda.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         },
         None if request.uri().path() == HEALTH_PATH => health(),
-        None => endpoint.services.buckets.answer(request).await,
+        None if request.uri().path() == chaos::PATH => chaos::switch(&endpoint.services.chaos, request).await,
+        None => match sqs::refuse_query_protocol(request.method(), request.headers()) {
+            Some(refusal) => refusal.map(Body::from),
+            None => endpoint.buckets(request, &connection).await,
+        },
     }
 }
 
 impl Endpoint {
     /// The services of the AWS JSON protocols, whatever the path: some SDKs post to the queue's URL.
-    async fn json_service(self, target: &str, request: Request) -> Response {
+    async fn json_service(self, target: &str, request: Request, connection: &Scissors) -> Response {
         let (head, body) = request.into_parts();
         let Ok(body) = axum::body::to_bytes(body, MAX_JSON_BYTES).await else {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "The request's body cannot be read, or is too large.");
         };
         if let Some(action) = target.strip_prefix(sqs::TARGET_PREFIX) {
+            if let Some(refusal) = chaos::before(&self.places.sqs).await {
+                return chaos::queue_refusal(refusal);
+            }
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
             let mut stop = self.stop.clone();
-            tokio::select! {
+            let answer = tokio::select! {
                 answer = self.services.queues.answer(action, host, &body) => answer.map(Body::from),
                 // Else a long poll would hold up the end.
                 _ = stop.wait_for(|stop| *stop) => refuse(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The endpoint is stopping."),
-            }
+            };
+            chaos::after(&self.places.sqs, connection);
+            answer
         } else if let Some(action) = target.strip_prefix(secrets::TARGET_PREFIX) {
             self.services.secrets.answer(action, &body).map(Body::from)
         } else if dynamodb::TARGET_PREFIXES.iter().any(|prefix| target.starts_with(prefix)) {
-            self.database(head, body).await
+            let place = if target.starts_with(dynamodb::STREAMS_PREFIX) { &self.places.streams } else { &self.places.dynamodb };
+            if let Some(refusal) = chaos::before(place).await {
+                return self.database.refuse(refusal, target, &body);
+            }
+            let answer = match self.database.answer(target, head, body).await {
+                Ok(response) => response,
+                Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "The database does not answer."),
+            };
+            chaos::after(place, connection);
+            answer
         } else {
             refuse(StatusCode::BAD_REQUEST, "UnknownOperationException", &format!("{target} is not emulated on this machine."))
         }
     }
 
-    async fn database(&self, head: http::request::Parts, body: Bytes) -> Response {
-        match self.database.answer(head, body).await {
-            Ok(response) => response,
-            Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "The database does not answer."),
+    async fn buckets(self, request: Request, connection: &Scissors) -> Response {
+        if let Some(refusal) = chaos::before(&self.places.s3).await {
+            // Whoever still sends when the answer comes may miss it.
+            let mut body = request.into_body();
+            while let Some(Ok(_)) = body.frame().await {}
+            return s3::refusal(refusal);
         }
+        let answer = self.services.buckets.answer(request).await;
+        chaos::after(&self.places.s3, connection);
+        answer
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::io::{self, Write as _};
 
+mod chaos;
+mod connection;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod s3;

@@ -91,7 +91,7 @@ const LOCK_FILE: &str = "tintype.lock";
 /// Everything else that a host makes in its folder: databases (with the files that SQLite puts beside
 /// them), plain files, and a folder of blobs with UUIDs as names.
 const DATABASES: [&str; 3] = ["control.db", "dynamodb.db", "queues.db"];
-const FILES: [&str; 2] = ["functions.log", "functions.log.1"];
+const FILES: [&str; 4] = ["access.log", "access.log.1", "functions.log", "functions.log.1"];
 const BLOBS: &str = "buckets";
 
 /// Takes the exclusive lock. Opening the lock file for writing also proves that the folder is writable.

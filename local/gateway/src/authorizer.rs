@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use http::HeaderName;
 use serde_json::{Map, Value};
 use tintype_cloud::say;
@@ -12,7 +11,8 @@ use tintype_template::deployment;
 use crate::{
     cache::{Identity, VerdictCache},
     call::Call,
-    event::Events,
+    context::Journey,
+    event::{ApiIdentity, Caller},
     integration::{Invocation, Invoke},
     policy::{Decision, Policy},
     refusal::Refusal,
@@ -48,25 +48,30 @@ impl Authorizer {
         Self { name: authorizer.name, function: authorizer.function, identity_headers, cache: VerdictCache::new(authorizer.ttl), invoke }
     }
 
-    /// Lets a call through with the authorizer's context, or refuses it.
-    pub(crate) async fn authorize(&self, call: &Call, matched: &Matched<'_>, events: &Events) -> Result<Value, Refusal> {
+    /// Lets a call through, with what the authorizer said of the caller, or refuses it.
+    pub(crate) async fn authorize(
+        &self,
+        call: &Call,
+        matched: &Matched<'_>,
+        api: &ApiIdentity,
+        journey: &mut Journey<'_>,
+    ) -> Result<Caller, Refusal> {
         let identity = self.identity(call).ok_or(Refusal::Unauthorized)?;
         let asked = Instant::now();
-        let verdict = if let Some(verdict) = self.cache.get(&identity) {
-            verdict
-        } else {
-            let verdict = Arc::new(self.ask(call, matched, events).await?);
-            self.cache.put(identity, Arc::clone(&verdict));
-            verdict
+        let method_arn = api.method_arn(call);
+        let verdict = match self.cache.get(&identity) {
+            Some(verdict) => Ok(verdict),
+            None => self.ask(call, matched, api, &method_arn).await.map(Arc::new).inspect(|verdict| {
+                self.cache.put(identity, Arc::clone(verdict));
+            }),
         };
+        let latency = asked.elapsed();
+        journey.authorizer_latency = Some(latency);
+        let verdict = verdict?;
+        journey.verdict = Some(Arc::clone(&verdict));
         // A verdict of another request is judged against this request's method: hence policies for the whole stage.
-        match verdict.policy.decide(ACTION, &events.method_arn(call)) {
-            Decision::Allow => {
-                let mut context = verdict.context.clone();
-                let latency = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-                context.insert("integrationLatency".to_owned(), latency.into());
-                Ok(context.into())
-            }
+        match verdict.policy.decide(&method_arn) {
+            Decision::Allow => Ok(Caller { verdict, latency }),
             Decision::ImplicitDeny => Err(Refusal::AccessDenied { explicit: false }),
             Decision::ExplicitDeny => Err(Refusal::AccessDenied { explicit: true }),
         }
@@ -80,9 +85,8 @@ impl Authorizer {
         complete.then_some(identity)
     }
 
-    async fn ask(&self, call: &Call, matched: &Matched<'_>, events: &Events) -> Result<Verdict, Refusal> {
-        let event = events.authorizer_request(call, matched)?;
-        let payload = Bytes::from(event.to_string());
+    async fn ask(&self, call: &Call, matched: &Matched<'_>, api: &ApiIdentity, method_arn: &str) -> Result<Verdict, Refusal> {
+        let payload = api.authorizer_request(call, matched, method_arn);
         // It looks, and changes nothing.
         let invocation = Invocation { function: self.function.clone(), payload, trace: call.trace_header(), repeatable: true };
         let answer = (self.invoke)(invocation).await;
@@ -104,7 +108,7 @@ impl Verdict {
     fn parse(answer: &[u8]) -> Option<Self> {
         let answer: Value = serde_json::from_slice(answer).ok()?;
         let principal = answer.get("principalId")?.as_str()?;
-        let policy = Policy::parse(answer.get("policyDocument")?)?;
+        let policy = Policy::parse(answer.get("policyDocument")?, ACTION)?;
         let mut context = match answer.get("context") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(fields)) => stringified(fields)?,
@@ -112,6 +116,22 @@ impl Verdict {
         };
         context.insert("principalId".to_owned(), principal.into());
         Some(Self { policy, context })
+    }
+
+    /// What handlers are told of the caller.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.context.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// One of these, unless it is null.
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        self.context.get(name)?.as_str()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_testing() -> Self {
+        let answer = br#"{"principalId": "ada", "policyDocument": {"Statement": []}, "context": {"sid": "s1"}}"#;
+        Self::parse(answer).expect("it is a verdict")
     }
 }
 

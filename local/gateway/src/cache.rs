@@ -1,7 +1,7 @@
 //! The authorizer's cache: what it said of a caller, for as long as the template lets it stand.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,13 +14,21 @@ use crate::authorizer::Verdict;
 /// All values of each identity header: callers that differ in any are different.
 pub(crate) type Identity = Vec<Vec<HeaderValue>>;
 
-/// Entries at which those that have expired are swept.
-const SWEEP_AT: usize = 1024;
+/// The most verdicts that are kept. Whoever sends made-up tokens without end costs no more memory than this, only other callers'
+/// place in the cache.
+const MOST: usize = 10_000;
 
 /// Verdicts by identity.
 pub(crate) struct VerdictCache {
     ttl: Duration,
-    entries: Mutex<HashMap<Identity, Entry>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    entries: HashMap<Identity, Entry>,
+    /// The order in which they came, which is that in which they expire.
+    order: VecDeque<(Instant, Identity)>,
 }
 
 struct Entry {
@@ -31,26 +39,75 @@ struct Entry {
 impl VerdictCache {
     /// A `ttl` of zero keeps nothing.
     pub(crate) fn new(ttl: Duration) -> Self {
-        Self { ttl, entries: Mutex::default() }
+        Self { ttl, kept: Mutex::default() }
     }
 
     /// The verdict on a caller, if it still stands.
     pub(crate) fn get(&self, identity: &Identity) -> Option<Arc<Verdict>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(identity)?;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = kept.entries.get(identity)?;
         (Instant::now() < entry.expires).then(|| Arc::clone(&entry.verdict))
     }
 
-    /// Keeps a verdict.
+    /// Keeps a verdict; for that, those that have expired go, and the oldest if there are too many.
     pub(crate) fn put(&self, identity: Identity, verdict: Arc<Verdict>) {
         if self.ttl.is_zero() {
             return;
         }
         let now = Instant::now();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= SWEEP_AT {
-            entries.retain(|_, entry| now < entry.expires);
+        let expires = now + self.ttl;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { entries, order } = &mut *kept;
+        while order.front().is_some_and(|(expires, _)| *expires <= now || order.len() >= MOST) {
+            let Some((expires, identity)) = order.pop_front() else { break };
+            // It may have been put again since, and then stands for longer.
+            if entries.get(&identity).is_some_and(|entry| entry.expires == expires) {
+                entries.remove(&identity);
+            }
         }
-        entries.insert(identity, Entry { verdict, expires: now + self.ttl });
+        order.push_back((expires, identity.clone()));
+        entries.insert(identity, Entry { verdict, expires });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(name: &str) -> Identity {
+        vec![vec![name.parse().unwrap()]]
+    }
+
+    fn size(cache: &VerdictCache) -> (usize, usize) {
+        let kept = cache.kept.lock().unwrap();
+        (kept.entries.len(), kept.order.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn made_up_tokens_take_no_more_than_their_share_of_memory() {
+        let cache = VerdictCache::new(Duration::from_mins(1));
+        let verdict = Arc::new(Verdict::for_testing());
+        for n in 0..MOST + 500 {
+            cache.put(identity(&n.to_string()), Arc::clone(&verdict));
+        }
+        assert_eq!(size(&cache), (MOST, MOST));
+        assert!(cache.get(&identity("0")).is_none(), "the oldest went first");
+        assert!(cache.get(&identity(&(MOST + 499).to_string())).is_some());
+
+        tokio::time::advance(Duration::from_mins(1)).await;
+        cache.put(identity("last"), verdict);
+        assert_eq!(size(&cache), (1, 1), "what has expired goes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_verdict_that_is_put_again_stands_from_then() {
+        let cache = VerdictCache::new(Duration::from_secs(30));
+        let verdict = Arc::new(Verdict::for_testing());
+        cache.put(identity("ada"), Arc::clone(&verdict));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        cache.put(identity("ada"), Arc::clone(&verdict));
+        tokio::time::advance(Duration::from_secs(15)).await;
+        cache.put(identity("bob"), verdict);
+        assert!(cache.get(&identity("ada")).is_some());
     }
 }

@@ -1,6 +1,10 @@
 //! The Lambda proxy integration: the function is asked with an event, and its answer becomes the response.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -13,7 +17,7 @@ use serde_json::{Map, Value};
 use tintype_cloud::say;
 use tintype_lambda::InvokeError;
 
-use crate::{call::Call, event, refusal::Refusal};
+use crate::{call::Call, context::Journey, event, refusal::Refusal};
 
 /// How long API Gateway waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
@@ -57,20 +61,20 @@ const DROPPED: [&str; 2] = ["expect", "transfer-encoding"];
 pub(crate) async fn respond(
     invoke: &Invoke,
     function: &str,
-    event: &Value,
+    payload: Bytes,
     call: &Call,
     binary_media_types: &[String],
+    journey: &mut Journey<'_>,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    let payload = Bytes::from(event.to_string());
     if payload.len() > MAX_PAYLOAD {
         return Err(Refusal::RequestTooLarge);
     }
     let repeatable = call.method.is_idempotent();
     let invocation = Invocation { function: function.to_owned(), payload, trace: call.trace_header(), repeatable };
-    let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(invocation))
-        .await
-        .map_err(|_| Refusal::IntegrationTimeout)?
-        .map_err(|error| refusal(function, &error))?;
+    let asked = Instant::now();
+    let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(invocation)).await;
+    journey.integration_latency = Some(asked.elapsed());
+    let answer = answer.map_err(|_| Refusal::IntegrationTimeout)?.map_err(|error| refusal(function, &error))?;
 
     let answer = ProxyResponse::parse(&answer).map_err(|what| {
         say("gateway", &format!("{function}: malformed Lambda proxy response: {what}"));

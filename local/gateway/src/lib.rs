@@ -1,27 +1,33 @@
 //! API Gateway's REST API on this machine, and the CDN's media path beside it.
 //!
-//! A request goes through the same stations as on AWS, in [`gateway`]: limits, route, throttle, authorizer, function. Whatever
+//! A request goes through the same stations as on AWS, in [`gateway`]: limits, route, throttles, authorizer, function. Whatever
 //! stops it on the way is a [`refusal`], and the template's `GatewayResponses` give that its shape.
 
+mod access_log;
 mod authorizer;
 mod cache;
 mod call;
+mod connections;
+mod context;
+mod cors;
 mod event;
 mod gateway;
 mod integration;
 mod limits;
 mod media;
+mod parameters;
 mod policy;
 mod refusal;
 mod responses;
 mod routes;
 mod server;
+mod text;
 mod throttle;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use tintype_cloud::s3::Buckets;
 use tintype_lambda::Lambda;
@@ -43,19 +49,28 @@ pub struct Account {
     pub region: String,
 }
 
+/// What the gateway is made of.
+pub struct Parts {
+    /// Whose API it is.
+    pub account: Account,
+    /// The API.
+    pub api: Api,
+    /// What is served below `/media`.
+    pub media: Option<MediaOrigin>,
+    /// Where that lies.
+    pub buckets: Buckets,
+    /// The functions behind the API.
+    pub lambda: Lambda,
+    /// Where the access log goes.
+    pub access_log: File,
+}
+
 /// Serves the API below `/{stage}`, and media below `/media`, until `stop` turns true; then lets running requests end.
-pub async fn serve(
-    listener: TcpListener,
-    account: Account,
-    api: Api,
-    media: Option<MediaOrigin>,
-    lambda: Lambda,
-    buckets: Buckets,
-    stop: watch::Receiver<bool>,
-) {
+pub async fn serve(listener: TcpListener, parts: Parts, stop: watch::Receiver<bool>) {
+    let Parts { account, api, media, buckets, lambda, access_log } = parts;
     let media = media.map(|origin| Media::new(origin, buckets));
-    let gateway = Gateway::new(account, api, media, invoke_with(lambda));
-    server::serve(listener, Arc::new(gateway), stop).await;
+    let gateway = Gateway::new(account, api, media, invoke_with(lambda), Some(access_log));
+    server::serve(listener, Arc::new(gateway), server::MOST_CONNECTIONS, stop).await;
 }
 
 /// A client that hangs up, or the gateway's own timeout, ends no invocation that has begun: the function runs to its end, as on AWS.

@@ -58,7 +58,7 @@ fn object_key(origin_path: &str, path: &str) -> Option<String> {
     let mut key = origin_path.trim_matches('/').to_owned();
     for segment in rest.split('/') {
         let name = percent_decode(segment)?;
-        let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\\', '\0']);
+        let is_name = !matches!(&*name, "" | "." | "..") && !name.contains(['/', '\\', '\0']);
         if !is_name {
             return None;
         }

@@ -2,20 +2,24 @@
 
 use http::StatusCode;
 
-/// Each reason is one of API Gateway's gateway response types; the template says what the client reads.
+/// The reasons. Most are one of API Gateway's gateway response types, and the template says what the client reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// The URL is too long.
+    UrlTooLong,
+    /// Request line and headers are too long.
+    HeadersTooLarge,
     /// The request line, `Host` or path cannot be understood.
     BadRequest,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// Request line and headers are too long.
-    HeadersTooLarge,
     /// The body is over 10 MB, or over what an invocation may carry.
     RequestTooLarge,
     /// No such route, or no such method there: API Gateway calls both so.
     MissingAuthenticationToken,
-    /// The stage's token bucket is empty.
+    /// The same, with a header `Authorization`: with no route to say what it is, it is read as an AWS signature, and is none.
+    InvalidSignature,
+    /// The stage's or the method's token bucket is empty.
     Throttled,
     /// An identity source is missing, or the authorizer said `Unauthorized`.
     Unauthorized,
@@ -39,8 +43,9 @@ pub(crate) enum Refusal {
 /// What API Gateway says of a refusal unless the template says otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Described {
-    /// The gateway response type: the key of the template's `GatewayResponses`.
-    pub(crate) response_type: &'static str,
+    /// The gateway response type, which is the key of the template's `GatewayResponses`; where it has none of its own,
+    /// `DEFAULT_4XX`. `None` for what is refused before anyone knows which API is asked: no template shapes that.
+    pub(crate) response_type: Option<&'static str>,
     /// The type's own status.
     pub(crate) status: StatusCode,
     /// `$context.error.message`.
@@ -52,61 +57,64 @@ pub(crate) struct Described {
 impl Refusal {
     /// Type, status and words, as AWS has them.
     pub(crate) fn describe(self) -> Described {
-        let described = |response_type, status, message, error_type| Described { response_type, status, message, error_type };
-        match self {
-            Self::BadRequest => described("DEFAULT_4XX", StatusCode::BAD_REQUEST, Some("Bad Request"), "BadRequestException"),
-            Self::RequestTimeout => {
-                described("DEFAULT_4XX", StatusCode::REQUEST_TIMEOUT, Some("Request Timeout"), "RequestTimeoutException")
+        let (response_type, status, message, error_type) = match self {
+            Self::UrlTooLong => (None, 414, Some("An HTTP line is larger than 10240 bytes."), ""),
+            Self::HeadersTooLarge => (None, 431, Some("HTTP header is larger than 10240 bytes."), ""),
+            Self::BadRequest => (Some("DEFAULT_4XX"), 400, Some("Bad Request"), "BadRequestException"),
+            Self::RequestTimeout => (Some("DEFAULT_4XX"), 408, Some("Request Timeout"), "RequestTimeoutException"),
+            Self::RequestTooLarge => (Some("REQUEST_TOO_LARGE"), 413, Some("Request Too Long"), "RequestTooLargeException"),
+            Self::MissingAuthenticationToken => {
+                (Some("MISSING_AUTHENTICATION_TOKEN"), 403, Some("Missing Authentication Token"), "MissingAuthenticationTokenException")
             }
-            Self::HeadersTooLarge => described(
-                "DEFAULT_4XX",
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Some("Request Header Fields Too Large"),
-                "RequestHeaderFieldsTooLargeException",
+            Self::InvalidSignature => (
+                Some("INVALID_SIGNATURE"),
+                403,
+                Some("Invalid key=value pair (missing equal-sign) in Authorization header"),
+                "IncompleteSignatureException",
             ),
-            Self::RequestTooLarge => {
-                described("REQUEST_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE, Some("Request Too Long"), "RequestTooLargeException")
-            }
-            Self::MissingAuthenticationToken => described(
-                "MISSING_AUTHENTICATION_TOKEN",
-                StatusCode::FORBIDDEN,
-                Some("Missing Authentication Token"),
-                "MissingAuthenticationTokenException",
-            ),
-            Self::Throttled => described("THROTTLED", StatusCode::TOO_MANY_REQUESTS, Some("Too Many Requests"), "TooManyRequestsException"),
-            Self::Unauthorized => described("UNAUTHORIZED", StatusCode::UNAUTHORIZED, Some("Unauthorized"), "UnauthorizedException"),
-            Self::AccessDenied { explicit } => described(
-                "ACCESS_DENIED",
-                StatusCode::FORBIDDEN,
-                Some(if explicit {
-                    "User is not authorized to access this resource with an explicit deny"
-                } else {
-                    "User is not authorized to access this resource"
-                }),
+            Self::Throttled => (Some("THROTTLED"), 429, Some("Too Many Requests"), "TooManyRequestsException"),
+            Self::Unauthorized => (Some("UNAUTHORIZED"), 401, Some("Unauthorized"), "UnauthorizedException"),
+            Self::AccessDenied { explicit: true } => (
+                Some("ACCESS_DENIED"),
+                403,
+                Some("User is not authorized to access this resource with an explicit deny"),
                 "AccessDeniedException",
             ),
-            Self::AuthorizerFailure => {
-                described("AUTHORIZER_FAILURE", StatusCode::INTERNAL_SERVER_ERROR, None, "AuthorizerFailureException")
+            Self::AccessDenied { explicit: false } => {
+                (Some("ACCESS_DENIED"), 403, Some("User is not authorized to access this resource"), "AccessDeniedException")
             }
-            Self::AuthorizerConfigurationError => {
-                described("AUTHORIZER_CONFIGURATION_ERROR", StatusCode::INTERNAL_SERVER_ERROR, None, "AuthorizerConfigurationException")
+            Self::AuthorizerFailure => (Some("AUTHORIZER_FAILURE"), 500, None, "AuthorizerFailureException"),
+            Self::AuthorizerConfigurationError => (Some("AUTHORIZER_CONFIGURATION_ERROR"), 500, None, "AuthorizerConfigurationException"),
+            Self::ApiConfigurationError => {
+                (Some("API_CONFIGURATION_ERROR"), 500, Some("Internal server error"), "ApiConfigurationException")
             }
-            Self::ApiConfigurationError => described(
-                "API_CONFIGURATION_ERROR",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Some("Internal server error"),
-                "ApiConfigurationException",
-            ),
             // The type's documented status is 504; a function's failure or malformed answer comes out as 502 all the same.
-            Self::IntegrationFailure => {
-                described("INTEGRATION_FAILURE", StatusCode::BAD_GATEWAY, Some("Internal server error"), "InternalServerErrorException")
+            Self::IntegrationFailure => (Some("INTEGRATION_FAILURE"), 502, Some("Internal server error"), "InternalServerErrorException"),
+            Self::IntegrationTimeout => {
+                (Some("INTEGRATION_TIMEOUT"), 504, Some("Endpoint request timed out"), "InternalServerErrorException")
             }
-            Self::IntegrationTimeout => described(
-                "INTEGRATION_TIMEOUT",
-                StatusCode::GATEWAY_TIMEOUT,
-                Some("Endpoint request timed out"),
-                "InternalServerErrorException",
-            ),
-        }
+        };
+        let status = StatusCode::from_u16(status).expect("the numbers above are statuses");
+        Described { response_type, status, message, error_type }
     }
+
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 16] = [
+        Self::UrlTooLong,
+        Self::HeadersTooLarge,
+        Self::BadRequest,
+        Self::RequestTimeout,
+        Self::RequestTooLarge,
+        Self::MissingAuthenticationToken,
+        Self::InvalidSignature,
+        Self::Throttled,
+        Self::Unauthorized,
+        Self::AccessDenied { explicit: true },
+        Self::AccessDenied { explicit: false },
+        Self::AuthorizerFailure,
+        Self::AuthorizerConfigurationError,
+        Self::ApiConfigurationError,
+        Self::IntegrationFailure,
+        Self::IntegrationTimeout,
+    ];
 }

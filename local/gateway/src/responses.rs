@@ -3,60 +3,81 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use tintype_template::deployment::GatewayResponse;
 
 use crate::{
-    call::Call,
-    refusal::{Described, Refusal},
+    context::Context,
+    refusal::Described,
+    text::{Text, push_escaped},
 };
 
 /// API Gateway's body where the template has none.
-const DEFAULT_TEMPLATE: &str = r#"{"message":$context.error.messageString}"#;
+const DEFAULT_BODY: &str = r#"{"message":$context.error.messageString}"#;
 
 /// The template's gateway responses by response type.
 pub(crate) struct GatewayResponses {
-    by_type: BTreeMap<String, GatewayResponse>,
+    by_type: BTreeMap<String, Prepared>,
+    /// For what the template says nothing of.
+    plain: Prepared,
+}
+
+/// A gateway response, ready to be filled in.
+struct Prepared {
+    status: Option<StatusCode>,
+    headers: HeaderMap,
+    body: Text,
 }
 
 impl GatewayResponses {
     pub(crate) fn new(by_type: BTreeMap<String, GatewayResponse>) -> Self {
-        Self { by_type }
+        let by_type = by_type.into_iter().map(|(response_type, response)| (response_type, Prepared::new(&response))).collect();
+        let plain = Prepared::new(&GatewayResponse { status: None, headers: BTreeMap::new(), templates: BTreeMap::new() });
+        Self { by_type, plain }
     }
 
     /// The answer for a refusal: as its own type says, else `DEFAULT_4XX` or `DEFAULT_5XX`, else AWS' own words.
-    pub(crate) fn answer(&self, refusal: Refusal, call: &Call) -> Response<Full<Bytes>> {
-        let described = refusal.describe();
-        let configured = self.configured(&described);
+    pub(crate) fn answer(&self, refused: Described, context: &Context<'_>) -> Response<Full<Bytes>> {
+        let Some(response_type) = refused.response_type else { return front_door(refused) };
+        let fallback = if refused.status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
+        let prepared = self.by_type.get(response_type).or_else(|| self.by_type.get(fallback)).unwrap_or(&self.plain);
 
-        let status = configured
-            .and_then(|response| response.status)
-            .and_then(|status| StatusCode::from_u16(status).ok())
-            .unwrap_or(described.status);
-        let (content_type, template) = configured.and_then(body_template).unwrap_or(("application/json", DEFAULT_TEMPLATE));
-        let body = substitute(template, |variable| context_variable(variable, &described, call));
-
+        let body = prepared.body.render(|name, body| match context.value(name) {
+            // This one comes with its quotation marks; what has no value is empty.
+            Some(value) if name == "error.messageString" => body.push_str(&value),
+            Some(value) => push_escaped(body, &value),
+            None => {}
+        });
         let mut response = Response::new(Full::new(Bytes::from(body)));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(described.error_type));
-        let configured_headers = configured.into_iter().flat_map(|response| &response.headers);
-        let content_type = ("content-type", content_type);
-        let own = std::iter::once(content_type);
-        for (name, value) in own.chain(configured_headers.map(|(name, value)| (name.as_str(), value.as_str()))) {
+        *response.status_mut() = prepared.status.unwrap_or(refused.status);
+        *response.headers_mut() = prepared.headers.clone();
+        response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(refused.error_type));
+        response
+    }
+}
+
+/// What is refused before it is known whose API was asked: in AWS' words, and as plain text.
+fn front_door(refused: Described) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(refused.message.unwrap_or_default()));
+    *response.status_mut() = refused.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+impl Prepared {
+    fn new(response: &GatewayResponse) -> Self {
+        let (content_type, body) = body_template(response).unwrap_or(("application/json", DEFAULT_BODY));
+        let own = std::iter::once(("content-type", content_type));
+        let configured = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut headers = HeaderMap::new();
+        for (name, value) in own.chain(configured) {
             // The template reader keeps what a header cannot hold out of here; were it otherwise, the answer matters more.
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
                 headers.insert(name, value);
             }
         }
-        debug_assert!(headers.contains_key(CONTENT_TYPE), "every answer says what it is");
-        response
-    }
-
-    fn configured(&self, described: &Described) -> Option<&GatewayResponse> {
-        let fallback = if described.status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
-        self.by_type.get(described.response_type).or_else(|| self.by_type.get(fallback))
+        Self { status: response.status.and_then(|status| StatusCode::from_u16(status).ok()), headers, body: Text::parse(body) }
     }
 }
 
@@ -69,48 +90,12 @@ fn body_template(response: &GatewayResponse) -> Option<(&str, &str)> {
         .map(|(content_type, template)| (content_type.as_str(), template.as_str()))
 }
 
-/// Replaces each `$context.name` in a template; what has no value is empty, as API Gateway has it.
-fn substitute(template: &str, value_of: impl Fn(&str) -> Option<String>) -> String {
-    const MARK: &str = "$context.";
-    let mut result = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(start) = rest.find(MARK) {
-        let (before, variable) = rest.split_at(start);
-        let variable = &variable[MARK.len()..];
-        let length = variable.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_').unwrap_or(variable.len());
-        // A full stop that ends a sentence is no part of the name.
-        let name = variable[..length].trim_end_matches('.');
-        result.push_str(before);
-        result.push_str(&value_of(name).unwrap_or_default());
-        rest = &variable[name.len()..];
-    }
-    result.push_str(rest);
-    result
-}
-
-fn context_variable(name: &str, described: &Described, call: &Call) -> Option<String> {
-    let value = match name {
-        "error.message" => described.message?.to_owned(),
-        // Quoted by API Gateway itself; null without quotes where there is no message.
-        "error.messageString" => described.message.map_or_else(|| "null".to_owned(), |message| format!("\"{message}\"")),
-        "error.responseType" => described.response_type.to_owned(),
-        "requestId" => call.request_id.clone(),
-        "extendedRequestId" => call.extended_request_id.clone(),
-        "requestTime" => call.request_time(),
-        "requestTimeEpoch" => call.received.as_millisecond().to_string(),
-        "httpMethod" => call.method.to_string(),
-        "protocol" => call.protocol(),
-        "identity.sourceIp" => call.source_ip.to_string(),
-        _ => return None,
-    };
-    Some(value)
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+    use crate::{call::Call, context::Journey, event::ApiIdentity, refusal::Refusal};
 
     fn problem(status: Option<u16>) -> GatewayResponse {
         GatewayResponse {
@@ -123,6 +108,12 @@ mod tests {
         }
     }
 
+    fn answer(responses: &GatewayResponses, refusal: Refusal, call: &Call) -> Response<Full<Bytes>> {
+        let (api, journey, refused) = (ApiIdentity::for_testing(), Journey::default(), refusal.describe());
+        let context = Context { api: &api, call, journey: &journey, refused: Some(refused), answered: None };
+        responses.answer(refused, &context)
+    }
+
     async fn text(response: Response<Full<Bytes>>) -> String {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
@@ -133,13 +124,13 @@ mod tests {
         let responses = GatewayResponses::new(BTreeMap::new());
         let call = Call::for_testing("GET", "/v1/feed");
 
-        let response = responses.answer(Refusal::MissingAuthenticationToken, &call);
+        let response = answer(&responses, Refusal::MissingAuthenticationToken, &call);
         assert_eq!(response.status(), 403);
         assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(response.headers()["x-amzn-errortype"], "MissingAuthenticationTokenException");
         assert_eq!(text(response).await, r#"{"message":"Missing Authentication Token"}"#);
 
-        let response = responses.answer(Refusal::AuthorizerFailure, &call);
+        let response = answer(&responses, Refusal::AuthorizerFailure, &call);
         assert_eq!(response.status(), 500);
         assert_eq!(text(response).await, r#"{"message":null}"#);
     }
@@ -152,7 +143,7 @@ mod tests {
         ]));
         let call = Call::for_testing("GET", "/v1/feed");
 
-        let response = responses.answer(Refusal::MissingAuthenticationToken, &call);
+        let response = answer(&responses, Refusal::MissingAuthenticationToken, &call);
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(
@@ -164,21 +155,52 @@ mod tests {
         );
 
         // A 4xx without its own response takes the default's shape and keeps its status; a 5xx does not.
-        let response = responses.answer(Refusal::Throttled, &call);
+        let response = answer(&responses, Refusal::Throttled, &call);
         assert_eq!(response.status(), 429);
         assert!(text(response).await.contains("THROTTLED"));
-        let response = responses.answer(Refusal::IntegrationFailure, &call);
+        let response = answer(&responses, Refusal::IntegrationFailure, &call);
         assert_eq!(response.status(), 502);
         assert_eq!(text(response).await, r#"{"message":"Internal server error"}"#);
     }
 
-    #[test]
-    fn substitution_leaves_everything_else_alone() {
-        let value = |name: &str| (name == "requestId").then(|| "42".to_owned());
-        assert_eq!(substitute("$context.requestId", value), "42");
-        assert_eq!(substitute("a $context.requestId. b", value), "a 42. b");
-        assert_eq!(substitute("$context.requestId$context.requestId", value), "4242");
-        assert_eq!(substitute("$context. $contextual $ 5€", value), " $contextual $ 5€");
-        assert_eq!(substitute("", value), "");
+    /// API Gateway has no response type for these: they are answered before it is known which API is asked.
+    #[tokio::test]
+    async fn no_template_shapes_what_the_front_door_says() {
+        let responses = GatewayResponses::new(BTreeMap::from([("DEFAULT_4XX".to_owned(), problem(Some(400)))]));
+        let call = Call::for_testing("GET", "/v1/feed");
+        for (refusal, status) in [(Refusal::HeadersTooLarge, 431), (Refusal::UrlTooLong, 414)] {
+            let response = answer(&responses, refusal, &call);
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["content-type"], "text/plain");
+            assert!(text(response).await.ends_with("is larger than 10240 bytes."));
+        }
+    }
+
+    /// Every refusal against every set of gateway responses: its own type's, else the default of its class, else AWS' words.
+    #[tokio::test]
+    async fn every_refusal_finds_its_response() {
+        let call = Call::for_testing("GET", "/v1/feed");
+        let types: std::collections::BTreeSet<_> = Refusal::ALL.iter().filter_map(|refusal| refusal.describe().response_type).collect();
+        for refusal in Refusal::ALL {
+            let described = refusal.describe();
+            let Some(own) = described.response_type else { continue };
+            let class = if described.status.as_u16() < 500 { "DEFAULT_4XX" } else { "DEFAULT_5XX" };
+            let all = || types.iter().copied().chain(["DEFAULT_4XX", "DEFAULT_5XX"]);
+            let responses = |names: Vec<&str>| {
+                let response = |name: &str| GatewayResponse {
+                    status: Some(299),
+                    headers: BTreeMap::new(),
+                    templates: BTreeMap::from([("application/json".to_owned(), name.to_owned())]),
+                };
+                GatewayResponses::new(names.iter().map(|&name| (name.to_owned(), response(name))).collect())
+            };
+            let from_own = answer(&responses(all().collect()), refusal, &call);
+            assert_eq!((from_own.status().as_u16(), text(from_own).await), (299, own.to_owned()));
+            let from_class = answer(&responses(all().filter(|&name| name != own || name == class).collect()), refusal, &call);
+            assert_eq!((from_class.status().as_u16(), text(from_class).await), (299, class.to_owned()));
+            let from_nothing = answer(&responses(all().filter(|&name| name != own && name != class).collect()), refusal, &call);
+            assert_eq!(from_nothing.status(), described.status);
+            assert!(text(from_nothing).await.starts_with(r#"{"message":"#));
+        }
     }
 }

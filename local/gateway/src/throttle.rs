@@ -1,4 +1,4 @@
-//! The stage's throttle: a token bucket.
+//! Throttles of the stage and of single methods: token buckets.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,14 +6,29 @@ use tintype_template::deployment::Throttle;
 use tokio::time::Instant;
 
 /// Holds at most `burst` tokens, gains `rate` a second; a request takes one.
+#[derive(Debug)]
 pub(crate) struct TokenBucket {
     limits: Throttle,
     level: Mutex<Level>,
 }
 
+#[derive(Debug)]
 struct Level {
     tokens: f64,
     at: Instant,
+}
+
+/// Takes a token from each bucket that there is, or from none: what the method's bucket refuses costs the stage nothing, and the
+/// other way round.
+pub(crate) fn admit(stage: Option<&TokenBucket>, method: Option<&TokenBucket>) -> bool {
+    if !method.is_none_or(TokenBucket::take) {
+        return false;
+    }
+    let admitted = stage.is_none_or(TokenBucket::take);
+    if let (false, Some(method)) = (admitted, method) {
+        method.put_back();
+    }
+    admitted
 }
 
 impl TokenBucket {
@@ -24,7 +39,7 @@ impl TokenBucket {
     }
 
     /// Takes a token; false if there is none.
-    pub(crate) fn take(&self) -> bool {
+    fn take(&self) -> bool {
         // The level is two plain numbers: a panic elsewhere cannot leave it half-written.
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -37,11 +52,17 @@ impl TokenBucket {
         }
         admitted
     }
+
+    fn put_back(&self) {
+        self.level.lock().unwrap_or_else(PoisonError::into_inner).tokens += 1.0;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -56,5 +77,54 @@ mod tests {
         // However long nobody asks, no more than the burst gathers.
         tokio::time::advance(Duration::from_hours(1)).await;
         assert_eq!((0..20).filter(|_| bucket.take()).count(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_bucket_refuses_costs_the_other_nothing() {
+        let bucket = |burst| TokenBucket::new(Throttle { rate: 0.0, burst });
+        let (stage, method) = (bucket(3), bucket(1));
+        assert!(admit(Some(&stage), Some(&method)));
+        for _ in 0..5 {
+            assert!(!admit(Some(&stage), Some(&method)), "the method has had its one");
+        }
+        assert_eq!((0..5).filter(|_| admit(Some(&stage), None)).count(), 2, "and the stage still has two");
+
+        let (empty, method) = (bucket(0), bucket(1));
+        assert!(!admit(Some(&empty), Some(&method)));
+        assert!(admit(None, Some(&method)), "the method's token came back");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        /// In any span of time: no more than the burst and what the rate gives in that span, and at least what the rate gives.
+        #[test]
+        fn no_span_of_time_admits_more_than_its_share(
+            rate in 1_u32..50,
+            burst in 1_u32..20,
+            pauses in prop::collection::vec(0_u64..400, 1..60),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let admitted = runtime.block_on(async {
+                let bucket = TokenBucket::new(Throttle { rate: rate.into(), burst });
+                let start = Instant::now();
+                let mut admitted = Vec::new();
+                for pause in pauses {
+                    tokio::time::advance(Duration::from_millis(pause)).await;
+                    if bucket.take() {
+                        admitted.push(start.elapsed());
+                    }
+                }
+                admitted
+            });
+            for (first, from) in admitted.iter().enumerate() {
+                for (last, to) in admitted.iter().enumerate().skip(first) {
+                    let span = to.saturating_sub(*from);
+                    let most = f64::from(burst) + span.as_secs_f64() * f64::from(rate);
+                    let count = f64::from(u32::try_from(last - first + 1).unwrap());
+                    prop_assert!(count <= most + 1e-6, "{count} in {span:?}");
+                }
+            }
+        }
     }
 }

@@ -83,22 +83,22 @@ impl Asynchronous {
         Ok(Self { control, queues, outlets, stop: watch::channel(false).0 })
     }
 
-    /// Stores an invocation. With a `source`, only if none from there is stored.
-    pub(crate) fn store(&self, function: &str, payload: &[u8], source: Option<&str>) -> Result<(), state::Error> {
+    /// Stores an invocation under the id that is returned. With a `source`, only if none from there is stored.
+    pub(crate) fn store(&self, function: &str, payload: &[u8], source: Option<&str>) -> Result<Uuid, state::Error> {
         let Some(outlet) = self.outlets.get(function) else {
             return Err(state::Error::Mismatch(format!("there is no function {function}")));
         };
-        let id = Uuid::now_v7().to_string();
+        let id = Uuid::now_v7();
         let now = now();
         self.control.with(|database| {
             database.execute(
                 "INSERT INTO invocations (id, function, payload, due_at, created_at, source)
                  VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (source) DO NOTHING",
-                params![id, function, payload, now, source],
+                params![id.to_string(), function, payload, now, source],
             )
         })?;
         outlet.news.notify_one();
-        Ok(())
+        Ok(id)
     }
 
     /// Starts delivering, also what an earlier process has stored.

@@ -27,13 +27,6 @@ impl Failure<'_> {
         record
     }
 
-    /// Of a batch of stream records; `batch` is its `DDBStreamBatchInfo`.
-    pub(crate) fn stream(&self, batch: Value) -> Value {
-        let mut record = self.record();
-        record["DDBStreamBatchInfo"] = batch;
-        record
-    }
-
     fn record(&self) -> Value {
         json!({
             "version": "1.0",

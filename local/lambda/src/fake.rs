@@ -4,12 +4,16 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tintype_chaos::Chaos;
 use tintype_cloud::{
     sqs::{Message, Queues},
     state::StateDir,
@@ -21,7 +25,14 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::worker::{Ended, Process, Spawn};
+use crate::{
+    InvokeError,
+    invocation::Invocation,
+    output::Output,
+    pool::Pool,
+    runtime_api::RuntimeApi,
+    worker::{Ended, Process, Spawn},
+};
 
 /// An event, as a worker sees it.
 #[derive(Debug, Clone)]
@@ -43,6 +54,10 @@ pub(crate) enum Answer {
     Exit,
     /// Never answers.
     Hang,
+    /// Prints a line, then succeeds.
+    Print(String, Value),
+    /// Prints a line, and never answers.
+    PrintAndHang(String),
 }
 
 /// Workers that treat every event alike.
@@ -55,10 +70,12 @@ where
     Arc::new(move |_, session| {
         let (address, worker) = (session.address.clone(), session.id.clone());
         let handler = Arc::clone(&handler);
-        Ok(process(|killed| async move {
+        let output = Output::default();
+        let printed = output.clone();
+        Ok(process_with(output, |killed| async move {
             tokio::select! {
                 _ = killed => killed_from_outside(),
-                how = live(&address, &worker, |call| handler(call)) => ended(how),
+                how = live(&address, &worker, &printed, |call| handler(call)) => ended(how),
             }
         }))
     })
@@ -69,18 +86,27 @@ pub(crate) fn process<F>(run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Proces
 where
     F: Future<Output = Ended> + Send + 'static,
 {
-    Process::follow(|killed, mut questions| {
-        let life = run(killed);
-        async move {
-            let mut life = std::pin::pin!(life);
-            loop {
-                tokio::select! {
-                    ended = &mut life => return ended,
-                    Some(running) = questions.recv() => drop(running.send(())),
-                }
+    process_with(Output::default(), run)
+}
+
+fn process_with<F>(output: Output, run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Process
+where
+    F: Future<Output = Ended> + Send + 'static,
+{
+    let running = Arc::new(AtomicBool::new(true));
+    let runs = Arc::clone(&running);
+    Process::follow(
+        output,
+        move || runs.load(Ordering::SeqCst),
+        |killed| {
+            let life = run(killed);
+            async move {
+                let ended = life.await;
+                running.store(false, Ordering::SeqCst);
+                ended
             }
-        }
-    })
+        },
+    )
 }
 
 /// The end of a worker that ends by itself.
@@ -94,7 +120,7 @@ pub(crate) fn killed_from_outside() -> Ended {
 }
 
 /// Asks for events and answers them, until one makes the worker end.
-async fn live<Fut>(address: &str, worker: &str, handler: impl Fn(Call) -> Fut) -> String
+async fn live<Fut>(address: &str, worker: &str, output: &Output, handler: impl Fn(Call) -> Fut) -> String
 where
     Fut: Future<Output = Answer>,
 {
@@ -108,6 +134,14 @@ where
             Answer::Fail(body) => ("error", body),
             Answer::Exit => return "exit status: 1".to_owned(),
             Answer::Hang => std::future::pending().await,
+            Answer::Print(line, body) => {
+                output.write(&line);
+                ("response", body)
+            }
+            Answer::PrintAndHang(line) => {
+                output.write(&line);
+                std::future::pending().await
+            }
         };
         client.post(format!("{invocation}/{path}")).json(&body).send().await.unwrap();
     }
@@ -158,6 +192,43 @@ pub(crate) fn function(name: &str) -> Function {
         asynchronous: Asynchronous { max_retries: 2, max_age: Duration::from_hours(6), on_failure: None },
         triggers: Vec::new(),
     }
+}
+
+/// The workers of a function, with which nothing goes wrong on purpose.
+pub(crate) async fn pool(function: Function, spawn: Spawn) -> Arc<Pool> {
+    pool_with(function, spawn, "").await
+}
+
+/// The workers of a function, with which this goes wrong.
+pub(crate) async fn pool_with(function: Function, spawn: Spawn, chaos: &str) -> Arc<Pool> {
+    let place = chaos_of(&function, chaos).place(&function.binary);
+    Pool::new(function, Arc::new(RuntimeApi::start().await.unwrap()), spawn, place)
+}
+
+/// What goes wrong with a function, for example `error=0.5`.
+pub(crate) fn chaos_of(function: &Function, faults: &str) -> Chaos {
+    let chaos = Chaos::new([function.binary.clone()]);
+    if !faults.is_empty() {
+        chaos.set(&format!("{}:{faults};seed=1", function.binary)).unwrap();
+    }
+    chaos
+}
+
+/// What a function answers to an event that may be repeated.
+pub(crate) async fn invoke(pool: &Arc<Pool>, event: Value) -> Result<Value, InvokeError> {
+    invoke_as(pool, event, true).await
+}
+
+pub(crate) async fn invoke_as(pool: &Arc<Pool>, event: Value, repeatable: bool) -> Result<Value, InvokeError> {
+    let answer = pool.invoke(Invocation::synchronous(event.to_string().into(), "", repeatable)).await?;
+    Ok(serde_json::from_slice(&answer).unwrap())
+}
+
+/// The type that an error tells.
+pub(crate) fn error_type(error: &InvokeError) -> String {
+    let payload: Value = serde_json::from_slice(&error.payload()).unwrap();
+    assert!(payload["errorMessage"].is_string());
+    payload["errorType"].as_str().unwrap().to_owned()
 }
 
 /// A queue whose messages stay hidden for this long.

@@ -4,6 +4,19 @@ use bytes::Bytes;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::output::Tail;
+
+/// How often the function may be run on an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runs {
+    /// Once at most: who asked will see that it failed.
+    Once,
+    /// Again if its worker is killed.
+    AgainIfKilled,
+    /// As often as it happens: an event of a queue, a stream, a bucket or a schedule.
+    AtLeastOnce,
+}
+
 /// An event on its way to a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Invocation {
@@ -13,8 +26,9 @@ pub(crate) struct Invocation {
     pub(crate) payload: Bytes,
     /// `Root=...;Parent=...;Sampled=...`
     pub(crate) trace_id: String,
-    /// Whether the function may be run again on it if its worker is killed.
-    pub(crate) repeatable: bool,
+    pub(crate) runs: Runs,
+    /// Takes the last of what the function prints meanwhile, if somebody wants it.
+    pub(crate) tail: Option<Tail>,
 }
 
 impl Invocation {
@@ -22,17 +36,18 @@ impl Invocation {
     pub(crate) fn synchronous(payload: Bytes, trace_id: &str, repeatable: bool) -> Self {
         let id = Uuid::now_v7();
         let trace_id = if trace_id.is_empty() { trace_of(id) } else { trace_id.to_owned() };
-        Self { request_id: id.to_string(), payload, trace_id, repeatable }
+        let runs = if repeatable { Runs::AgainIfKilled } else { Runs::Once };
+        Self { request_id: id.to_string(), payload, trace_id, runs, tail: None }
     }
 
     /// A batch of a queue or a stream: delivered at least once.
     pub(crate) fn batch(payload: Bytes) -> Self {
-        Self::synchronous(payload, "", true)
+        Self { runs: Runs::AtLeastOnce, ..Self::synchronous(payload, "", true) }
     }
 
     /// An asynchronous invocation that was stored under this id: delivered at least once.
     pub(crate) fn stored(id: Uuid, payload: Bytes) -> Self {
-        Self { request_id: id.to_string(), payload, trace_id: trace_of(id), repeatable: true }
+        Self { request_id: id.to_string(), payload, trace_id: trace_of(id), runs: Runs::AtLeastOnce, tail: None }
     }
 }
 

@@ -16,6 +16,7 @@ use tintype_cloud::{
 };
 use tintype_template::deployment::Function;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{
     Error, WorkerEnvironment, api,
@@ -61,7 +62,8 @@ impl Lambda {
         let pools: HashMap<_, _> = functions
             .iter()
             .map(|function| {
-                let pool = Pool::new(function.clone(), Arc::clone(&runtime_api), Arc::clone(&spawn));
+                let place = chaos.place(&function.binary);
+                let pool = Pool::new(function.clone(), Arc::clone(&runtime_api), Arc::clone(&spawn), place);
                 (function.name.clone(), pool)
             })
             .collect();
@@ -77,19 +79,28 @@ impl Lambda {
     ///
     /// Dropped before it has begun, it does not begin any more; once begun it runs to its end.
     pub async fn invoke(&self, function: &str, payload: Bytes, trace_id: &str, repeatable: bool) -> Result<Bytes, InvokeError> {
-        let pool = self.pool(function).ok_or(InvokeError::UnknownFunction)?;
-        pool.invoke(Invocation::synchronous(payload, trace_id, repeatable)).await
+        self.run(function, Invocation::synchronous(payload, trace_id, repeatable)).await
+    }
+
+    /// [`Lambda::invoke`], of an invocation that was made before.
+    pub(crate) async fn run(&self, function: &str, invocation: Invocation) -> Result<Bytes, InvokeError> {
+        self.pool(function).ok_or(InvokeError::UnknownFunction)?.invoke(invocation).await
     }
 
     /// Stores an event for a function. It is delivered at least once, retried as the template says,
     /// and then sent to the function's on-failure destination.
     pub fn invoke_later(&self, function: &str, payload: &[u8]) -> Result<(), state::Error> {
+        self.accept(function, payload).map(drop)
+    }
+
+    /// [`Lambda::invoke_later`], with the invocation's request id.
+    pub(crate) fn accept(&self, function: &str, payload: &[u8]) -> Result<Uuid, state::Error> {
         self.0.asynchronous.store(function, payload, None)
     }
 
     /// Like [`Lambda::invoke_later`], unless an event from the same source is stored already.
     pub(crate) fn invoke_later_once(&self, function: &str, payload: &[u8], source: &str) -> Result<(), state::Error> {
-        self.0.asynchronous.store(function, payload, Some(source))
+        self.0.asynchronous.store(function, payload, Some(source)).map(drop)
     }
 
     /// Starts delivering what [`Lambda::invoke_later`] stores and what was stored before this
@@ -100,8 +111,8 @@ impl Lambda {
         }
     }
 
-    /// The part of Lambda's own API that is served:
-    /// `POST /2015-03-31/functions/{name}/invocations`.
+    /// The part of Lambda's own API that is served, below `/2015-03-31/functions`: `Invoke`, and the
+    /// descriptions of functions.
     pub fn api(&self) -> axum::Router {
         api::router(self.clone())
     }
@@ -118,6 +129,16 @@ impl Lambda {
             stops.spawn(async move { pool.stop().await });
         }
         while stops.join_next().await.is_some() {}
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.0.pools.values().map(|pool| &pool.function)
+    }
+
+    /// What goes wrong on purpose.
+    pub(crate) fn chaos(&self) -> &Chaos {
+        &self.0.chaos
     }
 
     pub(crate) fn pool(&self, function: &str) -> Option<&Arc<Pool>> {

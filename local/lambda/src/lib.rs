@@ -8,11 +8,15 @@
 
 mod api;
 mod asynchronous;
+mod chaos;
 mod destination;
+mod environment;
 #[cfg(test)]
 mod fake;
 mod invocation;
 mod lambda;
+mod life;
+mod output;
 mod pool;
 mod runtime_api;
 mod stop;
@@ -23,10 +27,11 @@ use std::io;
 
 use tintype_cloud::{sqs, state};
 
+pub use environment::WorkerEnvironment;
 pub use invocation::InvokeError;
 pub use lambda::Lambda;
 pub use triggers::PatternError;
-pub use worker::{WorkerEnvironment, end_with_host};
+pub use worker::end_with_host;
 
 /// Why Lambda, or a trigger, cannot start. Displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +54,14 @@ pub enum Error {
         function: String,
         /// What is wrong with the pattern.
         source: PatternError,
+    },
+    /// The stream of a table that triggers a function cannot be read.
+    #[error("the event source {id}: {why}")]
+    Stream {
+        /// The event source mapping.
+        id: String,
+        /// What the database says.
+        why: String,
     },
     /// An event source, or a destination, that the template does not declare.
     #[error("{function} names {arn}, which the template does not declare")]

@@ -7,7 +7,10 @@ use std::{
     collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -16,9 +19,11 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Request, State},
     response::{IntoResponse, Response},
+    serve::ListenerExt as _,
 };
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
+use http_body_util::LengthLimitError;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
@@ -26,6 +31,9 @@ use crate::invocation::{Invocation, error_payload};
 
 /// Lambda's limit of a synchronous answer: 6 MB and a little for its envelope.
 pub(crate) const ANSWER_LIMIT: usize = 6 * 1024 * 1024 + 100;
+
+/// The type of the error that a worker reports.
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
 /// The server, on a port of its own.
 pub(crate) struct RuntimeApi {
@@ -44,6 +52,10 @@ impl RuntimeApi {
         let address = listener.local_addr()?;
         let workers = Arc::new(Workers::default());
         let router = Router::new().fallback(handle).with_state(Arc::clone(&workers));
+        // Small messages to and fro: each goes at once.
+        let listener = listener.tap_io(|connection| {
+            let _ = connection.set_nodelay(true);
+        });
         let server = tokio::spawn(async move {
             // Serving ends with the process; accept errors are retried inside.
             let _ = axum::serve(listener, router).await;
@@ -56,7 +68,7 @@ impl RuntimeApi {
         let id = Uuid::now_v7().simple().to_string();
         let (hand, next) = mpsc::channel(1);
         let (report, reports) = mpsc::unbounded_channel();
-        let port = Arc::new(Port { next: tokio::sync::Mutex::new(next), in_hand: Mutex::new(None), report });
+        let port = Arc::new(Port { next: tokio::sync::Mutex::new(next), in_hand: Mutex::new(None), is_up: AtomicBool::new(false), report });
         self.workers.lock().insert(id.clone(), Arc::clone(&port));
         Session {
             // With the scheme: without one, a path after host and port is no valid URI.
@@ -158,6 +170,8 @@ struct Port {
     next: tokio::sync::Mutex<mpsc::Receiver<Delivery>>,
     /// The request id of the event that the worker has and owes an answer to.
     in_hand: Mutex<Option<String>>,
+    /// Whether it has asked for an event yet.
+    is_up: AtomicBool,
     report: mpsc::UnboundedSender<Report>,
 }
 
@@ -178,6 +192,7 @@ impl Port {
         let Ok(mut next) = self.next.try_lock() else {
             return refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", "another call waits for the next event");
         };
+        self.is_up.store(true, Ordering::Relaxed);
         self.report(Report::Ready);
         let Some(delivery) = next.recv().await else {
             return refuse(StatusCode::GONE, "WorkerEnded", "this worker gets no more events");
@@ -186,36 +201,66 @@ impl Port {
         delivery.into_response()
     }
 
-    async fn answer(&self, request_id: &str, succeeded: bool, body: Body) -> Response {
+    /// An answer, or with the headers of an error call an error, to the event in hand.
+    async fn answer(&self, request_id: &str, error: Option<&HeaderMap>, body: Body) -> Response {
         if self.in_hand().as_deref() != Some(request_id) {
-            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "not the id of the event in hand");
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
         }
-        let (answer, response) = match to_bytes(body, ANSWER_LIMIT).await {
-            Ok(body) if succeeded => (Ok(body), accepted()),
-            Ok(body) => (Err(body), accepted()),
-            Err(_) => {
-                let message = format!("the answer is larger than {ANSWER_LIMIT} bytes, or broke off");
-                let payload = error_payload("Function.ResponseSizeTooLarge", &message);
-                (Err(payload), refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLarge", &message))
+        let (answer, response) = match read(body).await {
+            Ok(body) => (error.map_or_else(|| Ok(body.clone()), |headers| Err(said(headers, &body))), accepted()),
+            Err(Unread::TooLarge) => {
+                let message = format!("Response payload size exceeded maximum allowed payload size ({ANSWER_LIMIT} bytes).");
+                (Err(error_payload("Function.ResponseSizeTooLarge", &message)), too_large())
             }
+            // No answer: the event stays in its hand.
+            Err(Unread::BrokenOff) => return broken_off(),
         };
         let mut in_hand = self.in_hand();
-        // Twice at once: the first to come answers.
-        if in_hand.as_deref() == Some(request_id) {
-            // In this order, and under the lock: an event that is not in the hand any more is known to be answered.
-            self.report(Report::Answered(answer));
-            *in_hand = None;
+        if in_hand.as_deref() != Some(request_id) {
+            // Twice at once: the first to come has answered.
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
         }
+        // In this order, and under the lock: an event that is not in the hand any more is known to be answered.
+        self.report(Report::Answered(answer));
+        *in_hand = None;
         response
     }
 
-    async fn init_error(&self, body: Body) -> Response {
-        let Ok(body) = to_bytes(body, ANSWER_LIMIT).await else {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLarge", "too large");
-        };
-        self.report(Report::InitFailed(body));
-        accepted()
+    async fn init_error(&self, headers: &HeaderMap, body: Body) -> Response {
+        if self.is_up.load(Ordering::Relaxed) {
+            return refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", "the initialisation is over");
+        }
+        match read(body).await {
+            Ok(body) => {
+                self.report(Report::InitFailed(said(headers, &body)));
+                accepted()
+            }
+            Err(Unread::TooLarge) => too_large(),
+            Err(Unread::BrokenOff) => broken_off(),
+        }
     }
+}
+
+/// Why there is no body.
+enum Unread {
+    TooLarge,
+    BrokenOff,
+}
+
+async fn read(body: Body) -> Result<Bytes, Unread> {
+    to_bytes(body, ANSWER_LIMIT).await.map_err(|error| {
+        let too_large = error.into_inner().is::<LengthLimitError>();
+        if too_large { Unread::TooLarge } else { Unread::BrokenOff }
+    })
+}
+
+/// What a worker says of its error: if nothing, at least the type that the header names.
+fn said(headers: &HeaderMap, body: &Bytes) -> Bytes {
+    if !body.is_empty() {
+        return body.clone();
+    }
+    let error_type = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok());
+    error_payload(error_type.unwrap_or("Runtime.Unknown"), "the function gave no message")
 }
 
 async fn handle(State(workers): State<Arc<Workers>>, request: Request) -> Response {
@@ -231,9 +276,9 @@ async fn handle(State(workers): State<Arc<Workers>>, request: Request) -> Respon
     };
     match (&parts.method, call) {
         (&Method::GET, ["invocation", "next"]) => port.next().await,
-        (&Method::POST, ["invocation", id, "response"]) => port.answer(id, true, body).await,
-        (&Method::POST, ["invocation", id, "error"]) => port.answer(id, false, body).await,
-        (&Method::POST, ["init", "error"]) => port.init_error(body).await,
+        (&Method::POST, ["invocation", id, "response"]) => port.answer(id, None, body).await,
+        (&Method::POST, ["invocation", id, "error"]) => port.answer(id, Some(&parts.headers), body).await,
+        (&Method::POST, ["init", "error"]) => port.init_error(&parts.headers, body).await,
         (_, ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"]) => {
             refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "not with this method")
         }
@@ -245,7 +290,7 @@ impl IntoResponse for Delivery {
     fn into_response(self) -> Response {
         let deadline = SystemTime::now() + self.timeout;
         let deadline_ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let Invocation { request_id, payload, trace_id, repeatable: _ } = self.invocation;
+        let Invocation { request_id, payload, trace_id, .. } = self.invocation;
         let mut response = payload.into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -270,6 +315,15 @@ fn accepted() -> Response {
 
 fn refuse(status: StatusCode, error_type: &str, message: &str) -> Response {
     json(status, error_payload(error_type, message))
+}
+
+fn too_large() -> Response {
+    let message = format!("Exceeded maximum allowed payload size ({ANSWER_LIMIT} bytes).");
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+}
+
+fn broken_off() -> Response {
+    refuse(StatusCode::BAD_REQUEST, "BodyBrokenOff", "the body broke off")
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response {

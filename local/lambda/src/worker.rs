@@ -1,43 +1,30 @@
 //! A worker: one process that runs one function, one event at a time.
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
-    future::Future,
-    io::{self, Write},
-    path::PathBuf,
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
     process::{ExitStatus, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tintype_cloud::Credentials;
 use tintype_template::deployment::Function;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::{mpsc, oneshot},
+    sync::oneshot,
     task::JoinHandle,
     time::timeout,
 };
 
-use crate::runtime_api::Session;
+use crate::{
+    environment::{WorkerEnvironment, variables},
+    output::{CaughtUp, Output, Reader},
+    runtime_api::Session,
+};
 
 /// How long a dead process' standard error may take to close.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// What every worker is started with.
-#[derive(Debug, Clone)]
-pub struct WorkerEnvironment {
-    /// Started as `program function BINARY`.
-    pub program: PathBuf,
-    /// `AWS_REGION`
-    pub region: String,
-    /// What workers sign their requests with.
-    pub credentials: Credentials,
-    /// Takes what workers print, each line under the function's name.
-    pub log: Arc<File>,
-}
 
 /// Ends this process when the host is gone, however it went: the host holds the other end of
 /// standard input and never writes, so reading ends when it does. To be called by `tintype function`.
@@ -65,31 +52,32 @@ pub(crate) struct Ended {
 pub(crate) struct Process {
     /// Taken once it has ended.
     ended: Option<JoinHandle<Ended>>,
-    kill: oneshot::Sender<()>,
-    /// Each is answered for as long as the process runs.
-    questions: mpsc::Sender<Question>,
+    /// Taken once it is killed.
+    kill: Option<oneshot::Sender<()>>,
+    running: Box<dyn Fn() -> bool + Send + Sync>,
+    output: Output,
+    /// The readers of its pipes.
+    readers: Vec<CaughtUp>,
 }
 
-/// Whether a process runs: answered if it does, dropped if not.
-type Question = oneshot::Sender<()>;
-
 impl Process {
-    /// Follows a process: `run` ends the process once the first argument resolves, answers questions
-    /// while it runs, and says how it ended.
-    pub(crate) fn follow<F>(run: impl FnOnce(oneshot::Receiver<()>, mpsc::Receiver<Question>) -> F) -> Self
+    /// Follows a process: `run` ends the process once its argument resolves, and says how it ended.
+    pub(crate) fn follow<F>(
+        output: Output,
+        running: impl Fn() -> bool + Send + Sync + 'static,
+        run: impl FnOnce(oneshot::Receiver<()>) -> F,
+    ) -> Self
     where
         F: Future<Output = Ended> + Send + 'static,
     {
         let (kill, killed) = oneshot::channel();
-        let (questions, asked) = mpsc::channel(1);
-        Self { ended: Some(tokio::spawn(run(killed, asked))), kill, questions }
+        Self { ended: Some(tokio::spawn(run(killed))), kill: Some(kill), running: Box::new(running), output, readers: Vec::new() }
     }
 
     /// Whether it runs at this moment, asked of the operating system: [`Process::ended`] may learn of
-    /// an end a little later.
-    pub(crate) async fn is_running(&self) -> bool {
-        let (running, answer) = oneshot::channel();
-        self.questions.send(running).await.is_ok() && answer.await.is_ok()
+    /// an end a little later, of this one perhaps only when it is killed.
+    pub(crate) fn is_running(&self) -> bool {
+        (self.running)()
     }
 
     /// Waits until it has ended without being told to.
@@ -104,11 +92,26 @@ impl Process {
     }
 
     /// Ends it, and waits until it is gone.
-    pub(crate) async fn kill(self) {
-        let _ = self.kill.send(());
-        if let Some(ended) = self.ended {
-            let _ = ended.await;
+    pub(crate) async fn kill(&mut self) {
+        if let Some(kill) = self.kill.take() {
+            let _ = kill.send(());
         }
+        if self.ended.is_some() {
+            self.ended().await;
+        }
+    }
+
+    /// Begins to keep what it prints, for [`Process::printed`].
+    pub(crate) fn keep_output(&self) {
+        self.output.keep();
+    }
+
+    /// The last of what it has printed since.
+    pub(crate) async fn printed(&self) -> Vec<u8> {
+        for reader in &self.readers {
+            reader.wait().await;
+        }
+        self.output.take_kept()
     }
 }
 
@@ -130,69 +133,58 @@ pub(crate) fn processes(environment: WorkerEnvironment) -> Spawn {
         #[cfg(unix)]
         command.process_group(0);
         let child = command.spawn()?;
-        let log = Log { function: function.binary.clone(), file: Arc::clone(&environment.log) };
-        Ok(Process::follow(|killed, questions| follow(child, log, killed, questions)))
+        let output = Output::new(&function.binary, Arc::clone(&environment.log));
+        Ok(follow(child, output))
     })
 }
 
-/// The environment of a function: the template's variables, and those that Lambda itself sets.
-fn variables(function: &Function, session: &Session, environment: &WorkerEnvironment) -> BTreeMap<String, String> {
-    let day = jiff::Timestamp::now().strftime("%Y/%m/%d").to_string();
-    let mut variables = function.environment.clone();
-    variables.extend(
-        [
-            ("AWS_LAMBDA_RUNTIME_API", session.address.clone()),
-            ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mb.to_string()),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name)),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", format!("{day}/[$LATEST]{}", session.id)),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-            ("AWS_REGION", environment.region.clone()),
-            ("AWS_DEFAULT_REGION", environment.region.clone()),
-            ("AWS_ACCESS_KEY_ID", environment.credentials.access_key.clone()),
-            ("AWS_SECRET_ACCESS_KEY", environment.credentials.secret_key.clone()),
-            ("_HANDLER", "bootstrap".to_owned()),
-            ("TZ", ":UTC".to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    variables
-}
-
-/// Forwards what the process prints, until it ends or is killed.
-async fn follow(mut child: Child, log: Log, mut killed: oneshot::Receiver<()>, mut questions: mpsc::Receiver<Question>) -> Ended {
+/// Reads what the process prints, and waits until it ends or is killed.
+fn follow(mut child: Child, output: Output) -> Process {
     // Held open for as long as the process runs: see `end_with_host`.
     let stdin = child.stdin.take();
-    if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(forward(log.clone(), stdout));
-    }
-    let stderr = child.stderr.take().map(|stderr| tokio::spawn(forward(log, stderr)));
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status,
+    let stdout = child.stdout.take().map(|stdout| Reader::start(output.clone(), stdout));
+    let stderr = child.stderr.take().map(|stderr| Reader::start(output.clone(), stderr));
+    let mut readers = Vec::new();
+    readers.extend(stdout.map(|reader| reader.questions));
+    let last_line = stderr.map(|reader| {
+        readers.push(reader.questions);
+        reader.last_line
+    });
+
+    let child = Arc::new(Mutex::new(child));
+    let asked = Arc::clone(&child);
+    let running = move || matches!(lock(&asked).try_wait(), Ok(None));
+    let mut process = Process::follow(output, running, |mut killed| async move {
+        let status = tokio::select! {
+            status = wait(&child) => status,
             // Also when the sender is dropped: nobody wants the process any more.
             _ = &mut killed => {
-                let _ = child.start_kill();
-                break child.wait().await;
+                let _ = lock(&child).start_kill();
+                wait(&child).await
             }
-            Some(running) = questions.recv() => {
-                if let Ok(None) = child.try_wait() {
-                    // Who does not wait for the answer does not need it.
-                    let _ = running.send(());
-                }
-            }
-        }
-    };
-    drop((stdin, questions));
-    let last_words = match stderr {
-        // The pipe closes with the process, unless it left children of its own behind.
-        Some(stderr) => timeout(LAST_WORDS, stderr).await.ok().and_then(Result::ok).flatten(),
-        None => None,
-    };
-    let killed = matches!(&status, Ok(status) if is_kill(*status));
-    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    Ended { how: last_words.map_or(status.clone(), |words| format!("{status}: {words}")), killed }
+        };
+        drop(stdin);
+        let last_words = match last_line {
+            // The pipe closes with the process, unless it left children of its own behind.
+            Some(last_line) => timeout(LAST_WORDS, last_line).await.ok().and_then(Result::ok).flatten(),
+            None => None,
+        };
+        let killed = matches!(&status, Ok(status) if is_kill(*status));
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        Ended { how: last_words.map_or(status.clone(), |words| format!("{status}: {words}")), killed }
+    });
+    process.readers = readers;
+    process
+}
+
+/// Waits for the end of a process that may be asked meanwhile whether it runs.
+async fn wait(child: &Mutex<Child>) -> io::Result<ExitStatus> {
+    // Waiting keeps its place in the child, so that it may begin anew each time.
+    poll_fn(|context| pin!(lock(child).wait()).poll(context)).await
+}
+
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]
@@ -204,41 +196,6 @@ fn is_kill(status: ExitStatus) -> bool {
 #[cfg(not(unix))]
 fn is_kill(_: ExitStatus) -> bool {
     false
-}
-
-/// Where a worker's lines go.
-#[derive(Clone)]
-struct Log {
-    function: String,
-    file: Arc<File>,
-}
-
-impl Log {
-    fn write(&self, line: &str) {
-        // In one call, so that lines of several workers do not mix. A full disk is no reason to stop the system.
-        let _ = (&*self.file).write_all(format!("[{}] {line}\n", self.function).as_bytes());
-    }
-}
-
-/// Copies lines into the log under the function's name, and returns the last one.
-async fn forward(log: Log, output: impl AsyncRead + Unpin) -> Option<String> {
-    let mut output = BufReader::new(output);
-    let mut line = Vec::new();
-    let mut last = None;
-    loop {
-        line.clear();
-        match output.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return last,
-            Ok(_) => {
-                let text = String::from_utf8_lossy(&line);
-                let text = text.trim_end();
-                log.write(text);
-                if !text.is_empty() {
-                    last = Some(text.to_owned());
-                }
-            }
-        }
-    }
 }
 
 #[cfg(all(test, unix))]

@@ -1,4 +1,6 @@
-use std::{collections::BTreeMap, fs::File, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs::File, os::unix::fs::PermissionsExt, path::Path};
+
+use tintype_cloud::Credentials;
 
 use super::*;
 use crate::{fake, runtime_api::RuntimeApi};
@@ -64,7 +66,9 @@ async fn a_worker_is_a_process_with_lambdas_environment_alone_and_says_why_it_en
     }
 
     std::fs::remove_file(folder.join("ended")).unwrap();
-    let process = spawn(&function(folder, "wait"), &session).unwrap();
+    let mut process = spawn(&function(folder, "wait"), &session).unwrap();
+    assert!(process.is_running());
     process.kill().await;
+    assert!(!process.is_running());
     assert!(!folder.join("ended").exists(), "killed before it came that far");
 }

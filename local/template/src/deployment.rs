@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
+use crate::cron::Cron;
+
 /// Everything that `template.yaml` makes, with parameters, conditions and references resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Deployment {
@@ -139,6 +141,8 @@ pub enum Trigger {
 /// SQS event source mapping.
 #[derive(Debug, Clone)]
 pub struct QueueTrigger {
+    /// What SAM calls the mapping.
+    pub id: String,
     /// ARN of the queue.
     pub queue_arn: String,
     /// Most messages in one event.
@@ -147,6 +151,8 @@ pub struct QueueTrigger {
     pub window: Duration,
     /// Most concurrent invocations.
     pub max_concurrency: Option<u32>,
+    /// `FilterCriteria` patterns, parsed; a message passes if any matches, else it is deleted. Empty: all pass.
+    pub filters: Vec<Value>,
     /// `ReportBatchItemFailures`: the answer names the messages that failed.
     pub partial_failures: bool,
 }
@@ -158,6 +164,8 @@ pub struct StreamTrigger {
     pub id: String,
     /// Physical name of the table.
     pub table: String,
+    /// Where the mapping begins when it is new.
+    pub start: StartingPosition,
     /// Most records in one event.
     pub batch_size: usize,
     /// How long to wait for a batch to fill.
@@ -166,6 +174,8 @@ pub struct StreamTrigger {
     pub filters: Vec<Value>,
     /// Retries of a failed batch; `None` is until the records expire.
     pub max_retries: Option<u32>,
+    /// Older records are given up; `None` is until they expire.
+    pub max_age: Option<Duration>,
     /// Halve a failed batch.
     pub bisect: bool,
     /// `ReportBatchItemFailures`: the answer names the first record that failed.
@@ -174,13 +184,35 @@ pub struct StreamTrigger {
     pub on_failure: Option<String>,
 }
 
-/// A schedule with a fixed rate.
+/// Where in a stream a new mapping begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartingPosition {
+    /// `TRIM_HORIZON`: with the oldest record.
+    Oldest,
+    /// `LATEST`: with what is written from then on.
+    Latest,
+}
+
+/// A rule that runs at times.
 #[derive(Debug, Clone)]
 pub struct ScheduleTrigger {
+    /// A name that stays the same across restarts.
+    pub id: String,
     /// Name of the rule.
     pub name: String,
-    /// From one run to the next.
-    pub every: Duration,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// What the function gets in the place of the event.
+    pub input: Option<Value>,
+}
+
+/// When a rule runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schedule {
+    /// `rate(...)`: from one run to the next.
+    Every(Duration),
+    /// `cron(...)`
+    Cron(Cron),
 }
 
 /// The REST API.
@@ -198,6 +230,12 @@ pub struct Api {
     pub responses: BTreeMap<String, GatewayResponse>,
     /// Steady rate and burst of the whole stage.
     pub throttle: Option<Throttle>,
+    /// Rates and bursts of single methods, beside that of the stage.
+    pub method_throttles: Vec<MethodThrottle>,
+    /// How preflights are answered, if they are.
+    pub cors: Option<Cors>,
+    /// Format of the access log's lines, with `$context...` variables.
+    pub access_log: Option<String>,
     /// Media types whose bodies travel as base64.
     pub binary_media_types: Vec<String>,
 }
@@ -239,13 +277,39 @@ pub struct GatewayResponse {
     pub templates: BTreeMap<String, String>,
 }
 
-/// Token bucket of the stage.
+/// Token bucket.
 #[derive(Debug, Clone, Copy)]
 pub struct Throttle {
     /// Requests a second.
     pub rate: f64,
     /// Most at once.
     pub burst: u32,
+}
+
+/// Token bucket of one method.
+#[derive(Debug, Clone)]
+pub struct MethodThrottle {
+    /// Upper case, for example `POST`.
+    pub method: String,
+    /// Resource path as routes have it, for example `/accounts`.
+    pub path: String,
+    /// Its own limits; those of the stage hold as well.
+    pub throttle: Throttle,
+}
+
+/// The `OPTIONS` methods that SAM adds to every path: what they answer. Values unquoted.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    /// `Access-Control-Allow-Origin`
+    pub allow_origin: String,
+    /// `Access-Control-Allow-Headers`
+    pub allow_headers: Option<String>,
+    /// `Access-Control-Allow-Methods`; unless told, the path's own methods and `OPTIONS`.
+    pub allow_methods: Option<String>,
+    /// `Access-Control-Max-Age`, seconds.
+    pub max_age: Option<String>,
+    /// Whether the authorizer is asked first: browsers send no token with a preflight, so this locks them out.
+    pub authorized: bool,
 }
 
 /// The distribution's media behaviour.

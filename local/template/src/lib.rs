@@ -5,6 +5,7 @@
 //! resolved. Whatever is not known is an error that says where it stands; what is known to mean nothing here is written down in
 //! `not_local`, with the reason.
 
+pub mod cron;
 pub mod deployment;
 
 mod conditions;

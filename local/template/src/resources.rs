@@ -6,6 +6,7 @@ mod distribution;
 mod event;
 mod function;
 mod queue;
+mod schedule;
 mod secret;
 mod table;
 
@@ -183,6 +184,9 @@ pub(crate) fn build(resources: &[Resource], scope: &Scope) -> Result<Deployment,
     }
     for resource in of(Kind::Function) {
         function::read(resource, scope, &mut deployment)?;
+    }
+    for resource in of(Kind::Api) {
+        api::check(resource, &deployment.api)?;
     }
     for resource in of(Kind::Table) {
         deployment.tables.push(table::read(resource, scope)?);

@@ -20,7 +20,7 @@ fn machine() -> Machine {
 }
 
 /// Reads a template of which `text` is all but the line that every template has.
-fn read_with(text: &str, parameters: &[(&str, &str)]) -> Result<Deployment, Error> {
+pub(crate) fn read_with(text: &str, parameters: &[(&str, &str)]) -> Result<Deployment, Error> {
     let parameters: BTreeMap<String, String> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     read(&format!("Transform: AWS::Serverless-2016-10-31\n{text}"), &parameters, &machine())
 }

@@ -16,6 +16,9 @@ use tintype_telemetry::{self as telemetry, Outcome, Work};
 
 use crate::problem::Problem;
 
+/// What pages of other origins may read of an answer, besides its body and type.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After");
+
 /// Answers the gateway's events with `router`, whose paths are those of the API without stage, until the runtime ends.
 pub async fn serve(name: &'static str, router: Router, verifier: Option<Verifier>) -> Result<(), Error> {
     let router = service(router, verifier);
@@ -26,7 +29,8 @@ pub async fn serve(name: &'static str, router: Router, verifier: Option<Verifier
     .await
 }
 
-/// `router` with what every function adds: the viewer's verifier, the log line's operation, problems for what has no route, cache rules.
+/// `router` with what every function adds: the viewer's verifier, the log line's operation, problems for what has no route, rules for
+/// caches and for pages of other origins.
 pub fn service(router: Router, verifier: Option<Verifier>) -> Router {
     let verifier = verifier.map(Arc::new);
     router
@@ -46,7 +50,12 @@ async fn edge(verifier: Option<Arc<Verifier>>, mut request: Request, next: Next)
     }
     let mut response = next.run(request).await;
     // What is not said to be public or secret is personal: nobody between us and the person may keep it.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    // Any origin, as the template's `Cors` says to preflights: only the token that a page has gives access, and no browser adds it
+    // by itself. The gateway passes on what we say and adds nothing.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
     response
 }
 
@@ -107,6 +116,7 @@ fn outcome(response: &Response) -> Outcome {
 mod tests {
     use super::*;
     use axum::routing::get;
+    use serde_json::json;
 
     #[tokio::test]
     async fn an_answer_leaves_its_length_to_the_gateway() {
@@ -116,5 +126,37 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers().get(header::CONTENT_LENGTH), None);
         assert_eq!(response.headers()[header::CACHE_CONTROL], "private, no-cache");
+    }
+
+    #[tokio::test]
+    async fn pages_of_every_origin_may_read_every_answer() {
+        let event = include_str!("../../../events/home/health.json");
+        let found = Router::new().route("/health", get(|| async { "ok" }));
+        for (router, status) in [(found, 200), (Router::new(), 404)] {
+            let response = answer("test", service(router, None), lambda_http::request::from_str(event).unwrap()).await;
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+            assert_eq!(response.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS], EXPOSED_HEADERS);
+        }
+    }
+
+    /// As `cargo lambda watch` puts it, and Lambda's function URLs do: payload 2.0, no stage, and the path as it was asked for.
+    #[tokio::test]
+    async fn an_event_of_payload_2_finds_its_route_with_and_without_the_base_path() {
+        for path in ["/v1/me", "/me"] {
+            let event = json!({
+                "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "limit=2", "isBase64Encoded": false,
+                "headers": {"host": "127.0.0.1:9000"}, "queryStringParameters": {"limit": "2"},
+                "requestContext": {
+                    "stage": "$default", "routeKey": "$default", "timeEpoch": 0,
+                    "http": {"method": "GET", "path": path, "protocol": "http", "sourceIp": "127.0.0.1", "userAgent": "curl"},
+                },
+            });
+            let whole = |uri: Uri| async move { uri.to_string() };
+            let router = service(Router::new().route("/me", get(whole)), None);
+            let response = answer("test", router, lambda_http::request::from_str(&event.to_string()).unwrap()).await;
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert_eq!(body, "/me?limit=2", "{path}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::{
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
 use tintype_telemetry as telemetry;
+use uuid::Uuid;
 
 use crate::config::{Missing, variable};
 
@@ -44,7 +45,7 @@ pub enum Error {
     /// Conditions did not hold; one flag for each write of the transaction: whether its condition was the one.
     #[error("a condition did not hold")]
     Condition(Vec<bool>),
-    /// Somebody else was writing the same items at the same moment, also after retries.
+    /// Somebody else was writing the same items at the same moment, or too many were, also after retries.
     #[error("others are writing the same items")]
     Conflict,
     /// The request itself is wrong, or not permitted: trying again helps nobody.
@@ -170,17 +171,20 @@ impl Table {
         Ok(Page { items, next })
     }
 
-    /// Does all `writes`, or none. If another transaction is at one of the items just now, it is tried again.
+    /// Does all `writes`, or none. If another transaction is at one of the items just now, or one of them is throttled, it is tried
+    /// again: the SDK itself does that with single writes only.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), Error> {
+        // The same for all attempts: one may have been done whose answer was lost, and its own conditions would then fail the next.
+        let token = Uuid::now_v7().to_string();
         let mut attempt = 0;
         loop {
-            let request = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
+            let request = self.client.transact_write_items().set_transact_items(Some(writes.clone())).client_request_token(&token);
             match Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
                 Ok(answer) => {
                     write_units(answer.consumed_capacity());
                     return Ok(());
                 }
-                Err(error) if is_conflict(&error) => back_off(attempt).await.map_err(|_| Error::Conflict)?,
+                Err(error) if may_pass(&error) => back_off(attempt).await.map_err(|_| Error::Conflict)?,
                 Err(error) => return Err(refused(error)),
             }
             attempt += 1;
@@ -256,10 +260,11 @@ fn refused<R: std::fmt::Debug + 'static>(error: SdkError<TransactWriteItemsError
     if failed.contains(&true) { Error::Condition(failed) } else { failure(error) }
 }
 
-/// Whether a transaction was cancelled by another one at the same items, and by no condition.
-fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let is = |code| reasons(error).iter().any(|reason| reason.code() == Some(code));
-    is("TransactionConflict") && !is("ConditionalCheckFailed")
+/// Whether a transaction was cancelled by what others do with the same items, and by nothing else: a condition, or an item too large.
+fn may_pass<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    let mut codes = reasons(error).iter().filter_map(CancellationReason::code).filter(|code| *code != "None").peekable();
+    codes.peek().is_some() && codes.all(|code| PASSING.contains(&code))
 }
 
 /// Why a transaction was cancelled, write by write; empty if something else went wrong.
@@ -272,10 +277,74 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationRea
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_dynamodb::{
+        config::{BehaviorVersion, Credentials, Region},
+        types::error::TransactionCanceledException,
+    };
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+    };
+
     use super::*;
+    use crate::writes;
 
     fn items(count: usize) -> Vec<Item> {
         (0..count).map(|index| Key::new("p", format!("{index:03}")).item()).collect()
+    }
+
+    fn cancelled(codes: &[&str]) -> SdkError<TransactWriteItemsError, ()> {
+        let reason = |code: &&str| CancellationReason::builder().code(*code).build();
+        let exception = TransactionCanceledException::builder().set_cancellation_reasons(Some(codes.iter().map(reason).collect()));
+        SdkError::service_error(TransactWriteItemsError::TransactionCanceledException(exception.build()), ())
+    }
+
+    #[test]
+    fn a_transaction_is_tried_again_if_only_others_stand_in_its_way() {
+        for passing in
+            [&["None", "TransactionConflict"][..], &["ThrottlingError", "TransactionConflict"], &["ProvisionedThroughputExceeded"]]
+        {
+            assert!(may_pass(&cancelled(passing)), "{passing:?}");
+        }
+        for lasting in
+            [&["ConditionalCheckFailed", "TransactionConflict"][..], &["None", "ItemCollectionSizeLimitExceeded"], &["None"], &[]]
+        {
+            assert!(!may_pass(&cancelled(lasting)), "{lasting:?}");
+        }
+    }
+
+    /// A table that another transaction keeps from the first attempt; it notes what it was asked.
+    #[derive(Debug, Clone, Default)]
+    struct Busy(Arc<Mutex<Vec<serde_json::Value>>>);
+
+    impl HttpConnector for Busy {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let mut asked = self.0.lock().unwrap();
+            asked.push(serde_json::from_slice(request.body().bytes().unwrap()).unwrap());
+            let conflict = r#"{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"TransactionConflict"}]}"#;
+            let (status, body) = if asked.len() == 1 { (400, conflict) } else { (200, "{}") };
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), body.into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn all_attempts_of_a_transaction_have_one_token_so_that_it_is_done_once() {
+        let busy = Busy::default();
+        let connector = SharedHttpConnector::new(busy.clone());
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(http_client_fn(move |_, _| connector.clone()));
+        let table = Table { client: Client::from_conf(config.build()), name: "table".to_owned() };
+        for _ in 0..2 {
+            table.transact(vec![writes::put(&table, Key::new("p", "s").item())]).await.unwrap();
+        }
+        let asked = busy.0.lock().unwrap();
+        let tokens: Vec<_> = asked.iter().map(|request| request["ClientRequestToken"].as_str().unwrap()).collect();
+        assert!(tokens.len() == 3 && tokens[0] == tokens[1] && tokens[1] != tokens[2], "{tokens:?}");
     }
 
     #[test]

@@ -116,9 +116,13 @@ pub async fn find(users: &Table, username: &Username) -> Result<Option<UserId>, 
     Ok(claim.map(|claim| claim.user_id))
 }
 
-/// A person's card.
+/// A person's card, eventually consistent; but whoever has just signed up is found.
 pub async fn card(users: &Table, user: UserId) -> Result<Option<ProfileCard>, Error> {
-    users.get(&profile(user), false).await
+    let key = profile(user);
+    match users.get(&key, false).await? {
+        Some(card) => Ok(Some(card)),
+        None => users.get(&key, true).await,
+    }
 }
 
 /// The cards of those of `ids` who exist.

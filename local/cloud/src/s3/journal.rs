@@ -4,16 +4,21 @@
 //! A journalled notification is delivered at once, and goes from the journal when the function's queue
 //! of invocations has it. What could not be delivered is tried again, and after a crash in between at
 //! the next start; delivery is at least once.
+//!
+//! On demand a notification is journalled twice, or held back until a later one has gone before it: that it
+//! is held back is known in memory alone, so a crash lets it go.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{Connection, Transaction, params};
 use serde_json::{Value, json};
+use tintype_chaos::{Fault, Place};
 use tintype_template::deployment::Notification;
 use uuid::Uuid;
 
@@ -60,11 +65,15 @@ pub(super) fn record(
     bucket: &str,
     entry: &Entry,
     region: &str,
+    chaos: &Place,
 ) -> rusqlite::Result<()> {
     for notification in notifications.iter().filter(|notification| matches(notification, happening, &entry.key)) {
-        let event = event(happening, bucket, entry, region);
-        tx.prepare_cached("INSERT INTO s3_notifications (function, event) VALUES (?1, ?2)")?
-            .execute(params![notification.function, event.to_string()])?;
+        let event = event(happening, bucket, entry, region).to_string();
+        let times = if chaos.strikes(Fault::Duplicate) { 2 } else { 1 };
+        for _ in 0..times {
+            tx.prepare_cached("INSERT INTO s3_notifications (function, event) VALUES (?1, ?2)")?
+                .execute(params![notification.function, event])?;
+        }
     }
     Ok(())
 }
@@ -119,6 +128,7 @@ fn encode_key(key: &str) -> String {
 pub(super) struct Journal {
     control: Control,
     deliver: Deliver,
+    pub(super) chaos: Place,
     /// One delivers at a time, so that no notification is delivered twice without need.
     delivering: Arc<Mutex<Delivering>>,
 }
@@ -127,51 +137,95 @@ pub(super) struct Journal {
 struct Delivering {
     /// Whether [`Journal::deliver_later`] is at it.
     later: bool,
+    /// The last notification of which it was decided whether it is held back.
+    decided: i64,
+    /// Until when, at the latest, which notifications are held back.
+    held: BTreeMap<i64, Instant>,
+}
+
+/// A notification in the journal.
+struct Pending {
+    id: i64,
+    function: String,
+    event: String,
 }
 
 /// The pause after a delivery that failed.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a notification is held back for want of a later one.
+const HOLD: Duration = Duration::from_secs(1);
 
 impl Journal {
-    pub(super) fn new(control: Control, deliver: Deliver) -> Self {
-        Self { control, deliver, delivering: Arc::default() }
+    pub(super) fn new(control: Control, deliver: Deliver, chaos: Place) -> Self {
+        Self { control, deliver, chaos, delivering: Arc::default() }
     }
 
-    /// Delivers all that is journalled, in order. What is for a function that is not there any more is
-    /// dropped, with a line.
+    /// Delivers all that is journalled, in order but for what is held back. What is for a function that is
+    /// not there any more is dropped, with a line.
     pub(super) fn deliver(&self) -> Result<(), state::Error> {
-        let _alone = self.lock();
-        self.deliver_alone()
+        let mut delivering = self.lock();
+        self.deliver_alone(&mut delivering)?;
+        if !delivering.held.is_empty() {
+            self.go_on(&mut delivering);
+        }
+        Ok(())
     }
 
-    fn deliver_alone(&self) -> Result<(), state::Error> {
-        let pending: Vec<(i64, String, String)> = self.control.with(|connection| {
+    fn deliver_alone(&self, delivering: &mut Delivering) -> Result<(), state::Error> {
+        let pending: Vec<Pending> = self.control.with(|connection| {
             connection
                 .prepare_cached("SELECT id, function, event FROM s3_notifications ORDER BY id")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .query_map([], |row| Ok(Pending { id: row.get(0)?, function: row.get(1)?, event: row.get(2)? }))?
                 .collect()
         })?;
-        for (id, function, event) in pending {
-            match (self.deliver)(&function, event.as_bytes()) {
-                Err(state::Error::Mismatch(why)) => say("s3", &format!("an event is dropped: {why}")),
-                delivered => delivered?,
+        let now = Instant::now();
+        let decided = delivering.decided;
+        for notification in pending.iter().filter(|notification| notification.id > decided) {
+            delivering.decided = notification.id;
+            if self.chaos.strikes(Fault::Reorder) {
+                delivering.held.insert(notification.id, now + HOLD);
             }
-            self.control.with(|connection| connection.prepare_cached("DELETE FROM s3_notifications WHERE id = ?1")?.execute([id]))?;
         }
+        let is_free = |notification: &Pending| delivering.held.get(&notification.id).is_none_or(|until| *until <= now);
+        let (free, held): (Vec<_>, Vec<_>) = pending.into_iter().partition(is_free);
+        for notification in &free {
+            self.hand_over(notification)?;
+            delivering.held.remove(&notification.id);
+        }
+        for notification in held {
+            if free.iter().any(|later| later.id > notification.id && later.function == notification.function) {
+                self.hand_over(&notification)?;
+                delivering.held.remove(&notification.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(&self, Pending { id, function, event }: &Pending) -> Result<(), state::Error> {
+        match (self.deliver)(function, event.as_bytes()) {
+            Err(state::Error::Mismatch(why)) => say("s3", &format!("an event is dropped: {why}")),
+            delivered => delivered?,
+        }
+        self.control.with(|connection| connection.prepare_cached("DELETE FROM s3_notifications WHERE id = ?1")?.execute([id]))?;
         Ok(())
     }
 
     /// Goes on trying until nothing is left, or until this journal and all its clones are dropped.
     pub(super) fn deliver_later(&self) {
-        if std::mem::replace(&mut self.lock().later, true) {
+        self.go_on(&mut self.lock());
+    }
+
+    fn go_on(&self, delivering: &mut Delivering) {
+        if std::mem::replace(&mut delivering.later, true) {
             return;
         }
-        let (control, deliver, delivering) = (self.control.clone(), Arc::clone(&self.deliver), Arc::downgrade(&self.delivering));
+        let Self { control, deliver, chaos, delivering } = self.clone();
+        let delivering = Arc::downgrade(&delivering);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(TROUBLE_PAUSE).await;
                 let Some(delivering) = delivering.upgrade() else { return };
-                let journal = Self { control: control.clone(), deliver: Arc::clone(&deliver), delivering };
+                let journal = Self { control: control.clone(), deliver: Arc::clone(&deliver), chaos: chaos.clone(), delivering };
                 if journal.nothing_is_left() {
                     return;
                 }
@@ -182,7 +236,7 @@ impl Journal {
     /// Under one lock: who fails after this tries again later itself.
     fn nothing_is_left(&self) -> bool {
         let mut delivering = self.lock();
-        delivering.later = self.deliver_alone().is_err();
+        delivering.later = self.deliver_alone(&mut delivering).is_err() || !delivering.held.is_empty();
         !delivering.later
     }
 
@@ -190,3 +244,7 @@ impl Journal {
         self.delivering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -26,17 +26,18 @@ use axum::{
 use bytes::Bytes;
 use http::StatusCode;
 use s3s::{
-    S3ErrorCode,
+    S3Error, S3ErrorCode,
     auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
 };
-use tintype_chaos::Place;
+use tintype_chaos::{Fault, Place};
 use tintype_template::deployment;
 use tokio::io::AsyncReadExt as _;
 
 use self::{blob::Blobs, journal::Journal, store::Store};
 use crate::{
     Credentials,
+    chaos::{self, Refusal},
     state::{self, Control},
 };
 
@@ -85,7 +86,7 @@ impl Buckets {
         })?;
         let blobs = Blobs::open(root, &named).await.map_err(|source| state::Error::Folder { path: root.to_owned(), source })?;
         let store = Store {
-            journal: Journal::new(control.clone(), deliver),
+            journal: Journal::new(control.clone(), deliver, chaos.clone()),
             control,
             blobs,
             buckets: buckets.iter().map(|bucket| (bucket.name.clone(), bucket.notifications.clone())).collect(),
@@ -100,6 +101,9 @@ impl Buckets {
     /// Reads an object whole; `None` if there is no such object, or no such bucket.
     pub async fn object(&self, bucket: &str, key: &str) -> Result<Option<Object>, state::Error> {
         let unreadable = |error: &dyn std::fmt::Display| state::Error::Unreadable(format!("s3://{bucket}/{key} cannot be read: {error}"));
+        if chaos::before(&self.chaos).await.is_some() || self.chaos.strikes(Fault::LostAnswer) {
+            return Err(unreadable(&"a fault on demand"));
+        }
         let (entry, mut file) = match self.store.read(bucket, key).await {
             Ok(found) => found,
             Err(error) if matches!(error.code(), S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket) => return Ok(None),
@@ -121,6 +125,15 @@ impl Buckets {
         // S3's own errors are answers; this would be one that cannot even be written as an answer.
         answered.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |response| response.map(Body::new))
     }
+}
+
+/// The answer to a request that is not done.
+pub(crate) fn refusal(refusal: Refusal) -> Response {
+    let error = match refusal {
+        Refusal::Error => S3Error::with_message(S3ErrorCode::InternalError, "We encountered an internal error. Please try again."),
+        Refusal::Throttle => S3Error::with_message(S3ErrorCode::SlowDown, "Please reduce your request rate."),
+    };
+    error.to_http_response().map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |response| response.map(Body::new))
 }
 
 /// A notification that would never come is an error here, not a surprise later.

@@ -85,7 +85,7 @@ impl Store {
                 return Ok(Err(s3_error!(PreconditionFailed)));
             }
             written.released.extend(index::put(tx, write.bucket, &written.entry)?);
-            journal::record(tx, notifications, write.happening, write.bucket, &written.entry, write.region)?;
+            journal::record(tx, notifications, write.happening, write.bucket, &written.entry, write.region, &self.journal.chaos)?;
             Ok(Ok(written))
         })?;
         if let Some(new) = new {

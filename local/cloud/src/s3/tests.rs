@@ -9,6 +9,7 @@ use std::{
 };
 
 use s3s::{S3, S3Request, dto::PutObjectInput};
+use tintype_chaos::Chaos;
 
 use super::*;
 
@@ -38,9 +39,13 @@ fn deliver(delivered: &Delivered, works: bool) -> Deliver {
 }
 
 async fn open(folder: &Path, deliver: Deliver) -> Buckets {
+    open_with(folder, deliver, &Chaos::new([])).await
+}
+
+async fn open_with(folder: &Path, deliver: Deliver, chaos: &Chaos) -> Buckets {
     let credentials = Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() };
     let control = Control::open(&folder.join("control.db")).unwrap();
-    Buckets::open(&folder.join("s3"), &uploads(), control, &credentials, deliver, tintype_chaos::Chaos::new([]).place("s3")).await.unwrap()
+    Buckets::open(&folder.join("s3"), &uploads(), control, &credentials, deliver, chaos.place("s3")).await.unwrap()
 }
 
 fn put(key: &str) -> S3Request<PutObjectInput> {
@@ -75,6 +80,22 @@ async fn a_crash_between_stored_and_delivered_delivers_once() {
 
     open(folder.path(), deliver(&delivered, true)).await;
     assert_eq!(delivered.lock().unwrap().len(), 1, "it is not delivered again");
+}
+
+#[tokio::test]
+async fn a_crash_loses_nothing_that_is_held_back_or_to_come_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivered = Delivered::default();
+    let chaos = Chaos::new([]);
+    chaos.set("s3:reorder=1,duplicate=1").unwrap();
+    let buckets = open_with(folder.path(), deliver(&delivered, true), &chaos).await;
+    for key in ["a.jpg", "b.jpg"] {
+        buckets.store.put_object(put(key)).await.unwrap();
+    }
+    assert!(delivered.lock().unwrap().is_empty(), "all are held back");
+    drop(buckets);
+    open(folder.path(), deliver(&delivered, true)).await;
+    assert_eq!(*delivered.lock().unwrap(), ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]);
 }
 
 #[tokio::test]
@@ -151,7 +172,7 @@ async fn an_event_that_is_not_emulated_is_refused() {
         control,
         &credentials,
         deliver(&Delivered::default(), true),
-        tintype_chaos::Chaos::new([]).place("s3"),
+        Chaos::new([]).place("s3"),
     )
     .await;
     assert!(refused.err().unwrap().to_string().contains("s3:ObjectRemoved:Delete"));

@@ -57,9 +57,21 @@ pub enum Error {
     /// The queue of a move does not exist.
     #[error("The resource that you specified for the {0} parameter doesn't exist.")]
     NoSuchResource(&'static str),
-    /// An action that is not emulated.
+    /// As many messages are in flight as may be.
+    #[error("The maximum number of in flight messages is reached: {limit}.")]
+    OverLimit {
+        /// Most messages in flight.
+        limit: u64,
+    },
+    /// What AWS has and this machine has not.
     #[error("{0} is not emulated on this machine.")]
+    Unsupported(String),
+    /// No action of SQS.
+    #[error("There is no action {0}.")]
     UnknownOperation(String),
+    /// An entry of a batch was not done, because it was to go wrong.
+    #[error("The entry was not processed: chaos.")]
+    Unprocessed,
     /// The request is not the JSON that the action takes.
     #[error("{0}")]
     Malformed(String),
@@ -90,14 +102,16 @@ impl Error {
             Self::InvalidEntryId => ("com.amazonaws.sqs#InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId"),
             Self::BatchTooLong { .. } => ("com.amazonaws.sqs#BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"),
             Self::NoSuchResource(_) => ("com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException"),
+            Self::OverLimit { .. } => ("com.amazonaws.sqs#OverLimit", "OverLimit"),
+            Self::Unsupported(_) => ("com.amazonaws.sqs#UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"),
             Self::UnknownOperation(_) => ("com.amazon.coral.service#UnknownOperationException", "InvalidAction"),
             Self::Malformed(_) => ("com.amazon.coral.service#SerializationException", "MalformedInput"),
-            Self::State(_) => ("com.amazon.coral.service#InternalFailure", "InternalFailure"),
+            Self::Unprocessed | Self::State(_) => ("com.amazon.coral.service#InternalFailure", "InternalFailure"),
         }
     }
 
     /// Whether the sender is at fault; else trying again may help.
     pub(super) fn is_senders(&self) -> bool {
-        !matches!(self, Self::State(_))
+        !matches!(self, Self::Unprocessed | Self::State(_))
     }
 }

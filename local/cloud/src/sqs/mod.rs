@@ -1,16 +1,34 @@
 //! SQS: standard queues, durable on SQLite.
 //!
+//! Whatever was answered is a committed transaction, and survives `kill -9`: SQLite has handed it to the operating
+//! system by then, which keeps it when the process dies (see [`Control`](crate::state::Control)).
+//!
 //! The store's calls run on the caller's thread, async or not: each is one transaction over a few rows
 //! in the page cache, well under a millisecond, and handing it to another thread would cost as much.
 
+mod attribute;
 mod error;
 mod message;
+mod moves;
 mod protocol;
 mod queue;
+mod receive;
+mod schema;
 mod store;
+mod tags;
 
 #[cfg(test)]
+mod chaos_tests;
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod receive_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,14 +43,15 @@ use tintype_chaos::Place;
 use tintype_template::deployment;
 use tokio::{sync::Notify, time::Instant};
 
-pub(crate) use self::protocol::TARGET_PREFIX;
+pub(crate) use self::protocol::{TARGET_PREFIX, refuse_query_protocol};
 pub use self::{
+    attribute::{AttributeValue, MessageAttribute},
     error::Error,
-    message::{AttributeValue, Message, MessageAttribute, NewMessage, Sent},
+    message::{Message, NewMessage, Sent},
 };
 use self::{
     queue::{Settings, millis},
-    store::Store,
+    store::{Received, Store},
 };
 use crate::{state, unix_millis};
 
@@ -68,19 +87,27 @@ impl Queues {
     }
 
     /// Receives up to `max` messages, waiting up to `wait` for the first; they stay hidden for
-    /// `visibility`, or for the queue's own timeout.
+    /// `visibility`, or for the queue's own timeout. Chaos may draw them at random, and deliver them twice.
     pub async fn receive(&self, queue: &str, max: usize, wait: Duration, visibility: Option<Duration>) -> Result<Vec<Message>, Error> {
         let deadline = Instant::now() + wait;
-        let arrivals = self.arrivals(queue);
         loop {
             // Listening starts before the look, so that a message sent between the two is not missed.
+            let arrivals = self.arrivals(queue);
             let mut arrival = std::pin::pin!(arrivals.notified());
             arrival.as_mut().enable();
 
-            let received = self.store.receive(queue, max, visibility.map(millis), unix_millis())?;
-            if let Some(dead_letter_queue) = received.moved_to {
-                self.arrivals(&dead_letter_queue).notify_waiters();
-            }
+            let received = match self.store.receive(queue, max, visibility.map(millis), unix_millis(), &self.chaos) {
+                Ok(received) => received,
+                // Who polls long is not told, and waits for room, as on AWS.
+                Err(Error::OverLimit { .. }) if !wait.is_zero() => Received::default(),
+                Err(error) => {
+                    if matches!(error, Error::NoSuchQueue) {
+                        self.forget(queue);
+                    }
+                    return Err(error);
+                }
+            };
+            self.wake(received.grown);
             if !received.messages.is_empty() || Instant::now() >= deadline {
                 return Ok(received.messages);
             }
@@ -113,11 +140,33 @@ impl Queues {
         Ok(())
     }
 
-    /// When a hidden message turns visible.
+    /// When there may be a message that was not visible now.
     fn next_visible(&self, queue: &str) -> Result<Option<Instant>, Error> {
         let now = unix_millis();
         let next = self.store.next_visible(queue, now)?;
-        Ok(next.map(|at| Instant::now() + Duration::from_millis(at.abs_diff(now))))
+        Ok(next.map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(now).max(0).unsigned_abs())))
+    }
+
+    /// Wakes those who wait at queues that have more messages now.
+    fn wake(&self, queues: impl IntoIterator<Item = String>) {
+        for queue in queues {
+            self.arrivals(&queue).notify_waiters();
+        }
+    }
+
+    /// Wakes all who wait, to reckon anew how long.
+    fn wake_all(&self) {
+        for arrival in self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            arrival.notify_waiters();
+        }
+    }
+
+    /// Nobody can wait at a queue that does not exist. Those who do are woken, and find out.
+    fn forget(&self, queue: &str) {
+        let forgotten = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+        if let Some(arrival) = forgotten {
+            arrival.notify_waiters();
+        }
     }
 
     fn arrivals(&self, queue: &str) -> Arc<Notify> {

@@ -3,105 +3,51 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
+use tintype_chaos::{Chaos, Place};
 
 use super::{
     Error, NewMessage,
+    model::{DEAD, DELAY, MAX_RECEIVES, Model, RETENTION, VISIBILITY, WORK},
     queue::{Redrive, Settings},
-    store::{Counts, Millis, Store},
+    store::{Millis, Store},
 };
-
-const WORK: &str = "work";
-const DEAD: &str = "dead";
-const MAX_RECEIVES: u32 = 2;
-const VISIBILITY: Millis = 300;
-const RETENTION: Millis = 5_000;
 
 /// What a client may do. Handles are named by the order in which they were given out.
 #[derive(Debug, Clone)]
 enum Action {
-    Send { delay: u64 },
+    Send { queue: &'static str, group: Option<&'static str>, delay: Option<u64> },
     Receive { queue: &'static str, max: usize, visibility: Option<Millis> },
     Delete { queue: &'static str, handle: prop::sample::Index },
     ChangeVisibility { queue: &'static str, handle: prop::sample::Index, timeout: Millis },
-    Redrive,
+    ShowReceived { queue: &'static str },
+    Purge { queue: &'static str },
+    StartMove { to_work: bool, rate: Option<u32> },
+    CancelMove { task: prop::sample::Index },
     Wait { time: Millis },
 }
 
 fn action() -> impl Strategy<Value = Action> {
     let queue = || prop::sample::select(vec![WORK, WORK, WORK, DEAD]);
+    let group = prop::option::of(prop::sample::select(vec!["a", "a", "a", "b", "c"]));
+    let delay = prop::option::of((0_u64..400).prop_map(|delay| delay.saturating_sub(200)));
     let handle = any::<prop::sample::Index>;
     prop_oneof![
-        4 => (0_u64..400).prop_map(|delay| Action::Send { delay: delay.saturating_sub(200) }),
-        6 => (queue(), 1_usize..4, prop::option::of(0..500_i64))
+        8 => (queue(), group, delay).prop_map(|(queue, group, delay)| Action::Send { queue, group, delay }),
+        8 => (queue(), 1_usize..5, prop::option::of(0..500_i64))
             .prop_map(|(queue, max, visibility)| Action::Receive { queue, max, visibility }),
         3 => (queue(), handle()).prop_map(|(queue, handle)| Action::Delete { queue, handle }),
         2 => (queue(), handle(), 0..500_i64)
             .prop_map(|(queue, handle, timeout)| Action::ChangeVisibility { queue, handle, timeout }),
-        1 => Just(Action::Redrive),
+        1 => queue().prop_map(|queue| Action::ShowReceived { queue }),
+        1 => queue().prop_map(|queue| Action::Purge { queue }),
+        2 => (any::<bool>(), prop::option::of(1..20_u32)).prop_map(|(to_work, rate)| Action::StartMove { to_work, rate }),
+        1 => handle().prop_map(|task| Action::CancelMove { task }),
         5 => (1..600_i64).prop_map(|time| Action::Wait { time }),
     ]
 }
 
-/// A message as the model keeps it.
-#[derive(Debug, Clone)]
-struct Modelled {
-    order: usize,
-    queue: &'static str,
-    message_id: String,
-    sent: Millis,
-    visible: Millis,
-    receives: u32,
-    /// Index into the handles.
-    handle: Option<usize>,
-    came_from_work: bool,
-}
-
-#[derive(Default)]
-struct Model {
-    now: Millis,
-    messages: Vec<Modelled>,
-    /// The queue and text of each handle given out.
-    handles: Vec<(&'static str, String)>,
-}
-
-impl Model {
-    fn expire(&mut self, queue: &str) {
-        let now = self.now;
-        self.messages.retain(|message| message.queue != queue || message.sent + RETENTION > now);
-    }
-
-    /// The messages that a receive must return, in order, with the receives they then have.
-    fn receive(&mut self, queue: &'static str, max: usize, visibility: Option<Millis>) -> Vec<(String, u32)> {
-        self.expire(queue);
-        for message in &mut self.messages {
-            if queue == WORK && message.queue == WORK && message.visible <= self.now && message.receives >= MAX_RECEIVES {
-                *message = Modelled { queue: DEAD, visible: self.now, receives: 0, handle: None, came_from_work: true, ..message.clone() };
-            }
-        }
-        let mut visible: Vec<_> =
-            self.messages.iter_mut().filter(|message| message.queue == queue && message.visible <= self.now).collect();
-        visible.sort_by_key(|message| (message.visible, message.order));
-        let received = visible.into_iter().take(max).map(|message| {
-            message.receives += 1;
-            message.visible = self.now + visibility.unwrap_or(VISIBILITY);
-            (message.message_id.clone(), message.receives)
-        });
-        received.collect()
-    }
-
-    fn of_handle(&mut self, queue: &str, handle: usize) -> Option<usize> {
-        self.messages.iter().position(|message| message.queue == queue && message.handle == Some(handle))
-    }
-
-    fn counts(&mut self, queue: &str) -> Counts {
-        self.expire(queue);
-        let count = |wanted: &dyn Fn(&Modelled) -> bool| self.messages.iter().filter(|m| m.queue == queue && wanted(m)).count() as u64;
-        Counts {
-            visible: count(&|message| message.visible <= self.now),
-            in_flight: count(&|message| message.visible > self.now && message.handle.is_some()),
-            delayed: count(&|message| message.visible > self.now && message.handle.is_none()),
-        }
-    }
+fn quiet() -> Place {
+    Chaos::new([]).place("sqs")
 }
 
 /// Does `action` with both and compares what they answer.
@@ -109,36 +55,13 @@ fn step(store: &Store, model: &mut Model, action: &Action) -> Result<(), TestCas
     let now = model.now;
     match action {
         Action::Wait { time } => model.now += time,
-        Action::Send { delay } => {
-            let message = NewMessage { body: "x".to_owned(), delay: Duration::from_millis(*delay), ..NewMessage::default() };
-            let message_id = store.send(WORK, &message, now).unwrap().message_id;
-            let order = model.messages.iter().map(|message| message.order + 1).max().unwrap_or_default();
-            let visible = now + Millis::try_from(*delay).unwrap();
-            model.messages.push(Modelled {
-                order,
-                queue: WORK,
-                message_id,
-                sent: now,
-                visible,
-                receives: 0,
-                handle: None,
-                came_from_work: false,
-            });
+        Action::Send { queue, group, delay } => {
+            let delay = delay.map(Duration::from_millis);
+            let message = NewMessage { body: "x".to_owned(), group_id: group.map(str::to_owned), delay, ..NewMessage::default() };
+            let message_id = store.send(queue, &message, now).unwrap().message_id;
+            model.send(queue, message_id, *group, delay.map_or(DELAY, super::queue::millis));
         }
-        Action::Receive { queue, max, visibility } => {
-            let received = store.receive(queue, *max, *visibility, now).unwrap().messages;
-            let said: Vec<(String, u32)> = received
-                .iter()
-                .map(|message| (message.message_id.clone(), message.system["ApproximateReceiveCount"].parse().unwrap()))
-                .collect();
-            prop_assert_eq!(said, model.receive(queue, *max, *visibility));
-            for message in received {
-                let handle = model.handles.len();
-                model.handles.push((queue, message.receipt_handle));
-                let modelled = model.messages.iter_mut().find(|modelled| modelled.message_id == message.message_id).unwrap();
-                modelled.handle = Some(handle);
-            }
-        }
+        Action::Receive { queue, max, visibility } => receive(store, model, queue, *max, *visibility)?,
         Action::Delete { queue, handle } if !model.handles.is_empty() => {
             let handle = handle.index(model.handles.len());
             let (of, text) = model.handles[handle].clone();
@@ -164,24 +87,66 @@ fn step(store: &Store, model: &mut Model, action: &Action) -> Result<(), TestCas
                 }
             }
         }
-        Action::Delete { .. } | Action::ChangeVisibility { .. } => {}
-        Action::Redrive => {
-            store.redrive(&Settings::new(DEAD).arn, None, now).unwrap();
-            for message in model.messages.iter_mut().filter(|message| message.queue == DEAD && message.came_from_work) {
-                *message =
-                    Modelled { queue: WORK, sent: now, visible: now, receives: 0, handle: None, came_from_work: false, ..message.clone() };
+        Action::ShowReceived { queue } => {
+            store.show_received(queue, now).unwrap();
+            model.show_received(queue);
+        }
+        Action::Purge { queue } => {
+            store.purge(queue).unwrap();
+            model.messages.retain(|message| message.queue != *queue);
+        }
+        Action::StartMove { to_work, rate } => {
+            let (source, work) = (Settings::new(DEAD).arn, Settings::new(WORK).arn);
+            let started = store.start_move(&source, to_work.then_some(&*work), *rate, now);
+            prop_assert_eq!(started.is_err(), model.is_moving(), "one at a time: {:?}", started);
+            if let Ok(id) = started {
+                model.start_move(id, *to_work, *rate);
             }
         }
+        Action::CancelMove { task } if !model.tasks.is_empty() => {
+            let task = task.index(model.tasks.len());
+            let task = &mut model.tasks[task];
+            let cancelled = store.cancel_move(task.id, now);
+            match task.status {
+                "RUNNING" => prop_assert_eq!(cancelled.unwrap(), task.moved),
+                _ => prop_assert!(matches!(cancelled, Err(Error::InvalidParameter(_))), "{cancelled:?}"),
+            }
+            if task.status == "RUNNING" {
+                task.status = "CANCELLED";
+            }
+        }
+        Action::Delete { .. } | Action::ChangeVisibility { .. } | Action::CancelMove { .. } => {}
     }
     for queue in [WORK, DEAD] {
         prop_assert_eq!(store.counts(queue, model.now).unwrap(), model.counts(queue), "{}", queue);
+    }
+    let tasks = store.moves(&Settings::new(DEAD).arn, 100, model.now).unwrap();
+    let told: Vec<_> = tasks.iter().rev().map(|task| (task.id, task.moved, task.status.name())).collect();
+    prop_assert_eq!(told, model.tasks.iter().map(|task| (task.id, task.moved, task.status)).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn receive(store: &Store, model: &mut Model, queue: &'static str, max: usize, visibility: Option<Millis>) -> Result<(), TestCaseError> {
+    let received = store.receive(queue, max, visibility, model.now, &quiet()).unwrap().messages;
+    let expected = model.receive(queue, max, visibility);
+    prop_assert_eq!(received.len(), expected.len());
+    for (message, at) in received.into_iter().zip(expected) {
+        let handle = model.handles.len();
+        let modelled = &mut model.messages[at];
+        prop_assert_eq!(&message.system["ApproximateReceiveCount"], &modelled.receives.to_string());
+        match &modelled.message_id {
+            Some(known) => prop_assert_eq!(&message.message_id, known),
+            None => modelled.message_id = Some(message.message_id),
+        }
+        modelled.handle = Some(handle);
+        model.handles.push((queue, message.receipt_handle));
     }
     Ok(())
 }
 
 fn open(path: &std::path::Path) -> Store {
     let store = Store::open(path).unwrap();
-    let short = Settings { visibility: VISIBILITY, retention: RETENTION, ..Settings::new(DEAD) };
+    let short = Settings { visibility: VISIBILITY, retention: RETENTION, delay: DELAY, ..Settings::new(DEAD) };
     let redrive = Some(Redrive { dead_letter_arn: short.arn.clone(), max_receive_count: MAX_RECEIVES });
     store.save_queue(DEAD, &short, 0).unwrap();
     store.save_queue(WORK, &Settings { redrive, arn: Settings::new(WORK).arn, ..short }, 0).unwrap();
@@ -189,10 +154,10 @@ fn open(path: &std::path::Path) -> Store {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn the_store_does_as_the_model_does(actions in prop::collection::vec(action(), 1..60), reopened_at in any::<prop::sample::Index>()) {
+    fn the_store_does_as_the_model_does(actions in prop::collection::vec(action(), 1..70), reopened_at in any::<prop::sample::Index>()) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queues.db");
         let (mut store, mut model) = (open(&path), Model::default());
@@ -224,10 +189,10 @@ fn a_message_keeps_its_attributes() {
         ]),
         trace_header: Some("Root=1-5e1b4151-5ac6c58f5b5e0d1c3b5e0d1c".to_owned()),
         group_id: Some("author".to_owned()),
-        delay: Duration::ZERO,
+        delay: Some(Duration::ZERO),
     };
-    store.send(WORK, &message, 1_000).unwrap();
-    let received = store.receive(WORK, 1, None, 1_001).unwrap().messages.remove(0);
+    store.send(DEAD, &message, 1_000).unwrap();
+    let received = store.receive(DEAD, 1, None, 1_001, &quiet()).unwrap().messages.remove(0);
     assert_eq!(received.body, message.body);
     assert_eq!(received.attributes, message.attributes);
     let system = |name: &str| received.system.get(name).map(String::as_str);

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde_json::{Value, json};
 use tintype_template::deployment;
 
-use super::{Error, store::Millis};
+use super::{Error, message::MAX_BYTES, store::Millis};
 use crate::{ACCOUNT_ID, REGION};
 
 /// A queue's attributes.
@@ -21,6 +21,8 @@ pub(super) struct Settings {
     pub delay: Millis,
     /// How long a receive waits, unless it says otherwise.
     pub wait: Millis,
+    /// Most bytes of a message.
+    pub max_bytes: usize,
     pub redrive: Option<Redrive>,
 }
 
@@ -38,37 +40,30 @@ pub(super) struct Queue {
     pub name: String,
     pub settings: Settings,
     pub created: Millis,
+    /// When its attributes last changed.
+    pub modified: Millis,
 }
 
-pub(super) const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS queues (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        arn TEXT NOT NULL UNIQUE,
-        visibility_ms INTEGER NOT NULL,
-        retention_ms INTEGER NOT NULL,
-        delay_ms INTEGER NOT NULL,
-        wait_ms INTEGER NOT NULL,
-        dead_letter_arn TEXT,
-        max_receive_count INTEGER,
-        created_ms INTEGER NOT NULL
-    );";
-
-const COLUMNS: &str = "id, name, arn, visibility_ms, retention_ms, delay_ms, wait_ms, dead_letter_arn, max_receive_count, created_ms";
+const COLUMNS: &str = "id, name, arn, visibility_ms, retention_ms, delay_ms, wait_ms, max_bytes, dead_letter_arn, max_receive_count, \
+                       created_ms, modified_ms";
 
 impl Queue {
     pub(super) fn find(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<Option<Self>> {
         tx.prepare_cached(&format!("SELECT {COLUMNS} FROM queues WHERE name = ?1"))?.query_row([name], Self::read).optional()
     }
 
+    pub(super) fn find_by_id(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+        tx.prepare_cached(&format!("SELECT {COLUMNS} FROM queues WHERE id = ?1"))?.query_row([id], Self::read).optional()
+    }
+
     pub(super) fn find_by_arn(tx: &Transaction<'_>, arn: &str) -> rusqlite::Result<Option<Self>> {
         tx.prepare_cached(&format!("SELECT {COLUMNS} FROM queues WHERE arn = ?1"))?.query_row([arn], Self::read).optional()
     }
 
-    /// The queues whose messages end here.
-    pub(super) fn sources(tx: &Transaction<'_>, dead_letter_arn: &str) -> rusqlite::Result<Vec<Self>> {
-        let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM queues WHERE dead_letter_arn = ?1 ORDER BY name"))?;
-        statement.query_map([dead_letter_arn], Self::read)?.collect()
+    /// The names of the queues whose messages end here.
+    pub(super) fn sources(tx: &Transaction<'_>, dead_letter_arn: &str) -> rusqlite::Result<Vec<String>> {
+        let mut statement = tx.prepare_cached("SELECT name FROM queues WHERE dead_letter_arn = ?1 ORDER BY name")?;
+        statement.query_map([dead_letter_arn], |row| row.get(0))?.collect()
     }
 
     pub(super) fn names(tx: &Transaction<'_>, prefix: &str) -> rusqlite::Result<Vec<String>> {
@@ -80,10 +75,11 @@ impl Queue {
     pub(super) fn save(tx: &Transaction<'_>, name: &str, settings: &Settings, now: Millis) -> rusqlite::Result<()> {
         let redrive = settings.redrive.as_ref();
         tx.prepare_cached(
-            "INSERT INTO queues (name, arn, visibility_ms, retention_ms, delay_ms, wait_ms, dead_letter_arn, max_receive_count, created_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            "INSERT INTO queues (name, arn, visibility_ms, retention_ms, delay_ms, wait_ms, max_bytes,
+                 dead_letter_arn, max_receive_count, created_ms, modified_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)
              ON CONFLICT (name) DO UPDATE SET arn = ?2, visibility_ms = ?3, retention_ms = ?4, delay_ms = ?5, wait_ms = ?6,
-                 dead_letter_arn = ?7, max_receive_count = ?8",
+                 max_bytes = ?7, dead_letter_arn = ?8, max_receive_count = ?9, modified_ms = ?10",
         )?
         .execute(params![
             name,
@@ -92,10 +88,22 @@ impl Queue {
             settings.retention,
             settings.delay,
             settings.wait,
+            settings.max_bytes,
             redrive.map(|redrive| &redrive.dead_letter_arn),
             redrive.map(|redrive| redrive.max_receive_count),
             now,
         ])?;
+        Ok(())
+    }
+
+    /// Removes the queue with all that it has.
+    pub(super) fn delete(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        for table in
+            ["DELETE FROM messages WHERE queue = ?1", "DELETE FROM tags WHERE queue = ?1", "DELETE FROM move_tasks WHERE source = ?1"]
+        {
+            tx.execute(table, [self.id])?;
+        }
+        tx.execute("DELETE FROM queues WHERE id = ?1", [self.id])?;
         Ok(())
     }
 
@@ -111,22 +119,55 @@ impl Queue {
                 retention: row.get("retention_ms")?,
                 delay: row.get("delay_ms")?,
                 wait: row.get("wait_ms")?,
+                max_bytes: row.get("max_bytes")?,
                 redrive: dead_letter_arn
                     .zip(max_receive_count)
                     .map(|(dead_letter_arn, max_receive_count)| Redrive { dead_letter_arn, max_receive_count }),
             },
             created: row.get("created_ms")?,
+            modified: row.get("modified_ms")?,
         })
     }
 }
 
-/// The attributes that can be set, in the order of their ranges.
-const SETTABLE: [(&str, i64, i64); 4] = [
+/// The attributes that can be set and are whole numbers, with their ranges.
+const NUMBERS: [(&str, i64, i64); 5] = [
     ("VisibilityTimeout", 0, 43_200),
     ("MessageRetentionPeriod", 60, 1_209_600),
     ("DelaySeconds", 0, 900),
     ("ReceiveMessageWaitTimeSeconds", 0, 20),
+    ("MaximumMessageSize", 1024, 1_048_576),
 ];
+
+/// The attributes that AWS knows and this machine does not have: FIFO queues, permissions, encryption.
+const NOT_EMULATED: [&str; 9] = [
+    "ContentBasedDeduplication",
+    "DeduplicationScope",
+    "FifoQueue",
+    "FifoThroughputLimit",
+    "KmsDataKeyReusePeriodSeconds",
+    "KmsMasterKeyId",
+    "Policy",
+    "RedriveAllowPolicy",
+    "SqsManagedSseEnabled",
+];
+
+/// The attributes that [`Settings::attributes`] has not, but the queue.
+const READ_ONLY: [&str; 5] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+    "CreatedTimestamp",
+    "LastModifiedTimestamp",
+];
+
+/// Whether a client may ask for an attribute of this name; one that is not set is left out of the answer.
+pub(super) fn is_attribute(name: &str) -> bool {
+    matches!(name, "All" | "QueueArn" | "RedrivePolicy")
+        || NUMBERS.iter().any(|(number, ..)| *number == name)
+        || NOT_EMULATED.contains(&name)
+        || READ_ONLY.contains(&name)
+}
 
 impl Settings {
     /// AWS' defaults.
@@ -137,6 +178,7 @@ impl Settings {
             retention: 345_600_000,
             delay: 0,
             wait: 0,
+            max_bytes: MAX_BYTES,
             redrive: None,
         }
     }
@@ -162,24 +204,26 @@ impl Settings {
                 self.redrive = redrive_policy(value)?;
                 continue;
             }
-            let Some((_, min, max)) = SETTABLE.iter().find(|(settable, ..)| settable == name) else {
+            if NOT_EMULATED.contains(&&**name) {
+                return Err(Error::Unsupported(format!("The queue attribute {name}")));
+            }
+            let Some((_, min, max)) = NUMBERS.iter().find(|(number, ..)| number == name) else {
                 return Err(Error::InvalidAttributeName(name.clone()));
             };
-            let seconds: i64 = value.parse().map_err(|_| Error::InvalidAttributeValue(name.clone()))?;
-            if !(*min..=*max).contains(&seconds) {
-                return Err(Error::InvalidAttributeValue(name.clone()));
-            }
-            *self.field(name) = seconds * 1000;
+            let number = value.parse().ok().filter(|number| (*min..=*max).contains(number));
+            self.set_number(name, number.ok_or_else(|| Error::InvalidAttributeValue(name.clone()))?);
         }
         Ok(())
     }
 
-    fn field(&mut self, name: &str) -> &mut Millis {
+    /// `number` is in the attribute's range.
+    fn set_number(&mut self, name: &str, number: i64) {
         match name {
-            "VisibilityTimeout" => &mut self.visibility,
-            "MessageRetentionPeriod" => &mut self.retention,
-            "DelaySeconds" => &mut self.delay,
-            _ => &mut self.wait,
+            "VisibilityTimeout" => self.visibility = number * 1000,
+            "MessageRetentionPeriod" => self.retention = number * 1000,
+            "DelaySeconds" => self.delay = number * 1000,
+            "ReceiveMessageWaitTimeSeconds" => self.wait = number * 1000,
+            _ => self.max_bytes = usize::try_from(number).unwrap_or(MAX_BYTES),
         }
     }
 
@@ -191,7 +235,7 @@ impl Settings {
             ("MessageRetentionPeriod", (self.retention / 1000).to_string()),
             ("DelaySeconds", (self.delay / 1000).to_string()),
             ("ReceiveMessageWaitTimeSeconds", (self.wait / 1000).to_string()),
-            ("MaximumMessageSize", super::message::MAX_BYTES.to_string()),
+            ("MaximumMessageSize", self.max_bytes.to_string()),
         ]);
         if let Some(redrive) = &self.redrive {
             let policy = json!({"deadLetterTargetArn": redrive.dead_letter_arn, "maxReceiveCount": redrive.max_receive_count});

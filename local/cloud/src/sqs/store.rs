@@ -9,12 +9,16 @@ use std::{collections::BTreeSet, path::Path};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rusqlite::{OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use tintype_chaos::{Fault, Place};
 use uuid::Uuid;
 
 use super::{
     Error, Message, NewMessage, Sent,
-    message::{md5_of_attributes, md5_of_body},
-    queue::{self, Queue, Settings, millis},
+    attribute::md5,
+    moves,
+    queue::{Queue, Settings, millis},
+    receive::{self, InFlight, MAX_IN_FLIGHT},
+    schema,
 };
 use crate::{
     ACCOUNT_ID,
@@ -23,25 +27,6 @@ use crate::{
 
 /// Milliseconds: since 1970, or between two such times.
 pub(super) type Millis = i64;
-
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS messages (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        queue INTEGER NOT NULL REFERENCES queues (id),
-        message_id TEXT NOT NULL,
-        body TEXT NOT NULL,
-        attributes TEXT NOT NULL,
-        trace_header TEXT,
-        group_id TEXT,
-        dead_letter_source TEXT,
-        sent_ms INTEGER NOT NULL,
-        visible_ms INTEGER NOT NULL,
-        receive_count INTEGER NOT NULL DEFAULT 0,
-        first_received_ms INTEGER,
-        receipt TEXT
-    );
-    CREATE INDEX IF NOT EXISTS messages_by_visibility ON messages (queue, visible_ms, id);
-    CREATE INDEX IF NOT EXISTS messages_by_age ON messages (queue, sent_ms);";
 
 /// The queues and their messages.
 #[derive(Debug, Clone)]
@@ -53,8 +38,8 @@ pub(super) struct Store {
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub messages: Vec<Message>,
-    /// The dead-letter queue, if messages moved to it.
-    pub moved_to: Option<String>,
+    /// The queues that have more visible messages now: some were moved, or copied.
+    pub grown: BTreeSet<String>,
 }
 
 /// How many messages a queue has in each state.
@@ -68,7 +53,7 @@ pub(super) struct Counts {
 impl Store {
     pub(super) fn open(path: &Path) -> Result<Self, state::Error> {
         let database = Control::open(path)?;
-        database.with(|connection| connection.execute_batch(&format!("{}{SCHEMA}", queue::SCHEMA)))?;
+        database.with(schema::prepare)?;
         Ok(Self { database })
     }
 
@@ -83,7 +68,7 @@ impl Store {
     }
 
     /// Runs `f` on a queue in one transaction.
-    fn on_queue<T>(&self, name: &str, f: impl FnOnce(&Transaction<'_>, &Queue) -> rusqlite::Result<T>) -> Result<T, Error> {
+    pub(super) fn on_queue<T>(&self, name: &str, f: impl FnOnce(&Transaction<'_>, &Queue) -> rusqlite::Result<T>) -> Result<T, Error> {
         self.transaction(|tx| Queue::find(tx, name)?.map(|queue| f(tx, &queue)).transpose())?.ok_or(Error::NoSuchQueue)
     }
 
@@ -95,14 +80,17 @@ impl Store {
         self.transaction(|tx| Queue::save(tx, name, settings, now))
     }
 
+    pub(super) fn delete_queue(&self, name: &str) -> Result<(), Error> {
+        self.on_queue(name, |tx, queue| queue.delete(tx))
+    }
+
     pub(super) fn send(&self, name: &str, message: &NewMessage, now: Millis) -> Result<Sent, Error> {
-        let sent = Sent {
-            message_id: Uuid::new_v4().to_string(),
-            md5_of_body: md5_of_body(&message.body),
-            md5_of_attributes: md5_of_attributes(&message.attributes),
-        };
+        let sent = message.sent_as(Uuid::new_v4().to_string());
         let attributes = serde_json::json!(message.attributes);
         self.on_queue(name, |tx, queue| {
+            if let Err(too_large) = message.check_size(queue.settings.max_bytes) {
+                return Ok(Err(too_large));
+            }
             tx.prepare_cached(
                 "INSERT INTO messages (queue, message_id, body, attributes, trace_header, group_id, sent_ms, visible_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -115,22 +103,45 @@ impl Store {
                 message.trace_header,
                 message.group_id,
                 now,
-                now + millis(message.delay),
-            ])
-        })?;
+                now + message.delay.map_or(queue.settings.delay, millis),
+            ])?;
+            Ok(Ok(()))
+        })??;
         Ok(sent)
     }
 
     /// Hides up to `max` visible messages for `visibility`, or for the queue's own timeout, and
     /// returns them; those that have been received too often move away instead.
-    pub(super) fn receive(&self, name: &str, max: usize, visibility: Option<Millis>, now: Millis) -> Result<Received, Error> {
+    ///
+    /// Chaos may draw them at random, and may deliver any of them once more.
+    pub(super) fn receive(
+        &self,
+        name: &str,
+        max: usize,
+        visibility: Option<Millis>,
+        now: Millis,
+        chaos: &Place,
+    ) -> Result<Received, Error> {
         self.on_queue(name, |tx, queue| {
             expire(tx, queue, now)?;
-            let moved_to = move_exhausted(tx, queue, now)?;
-            let until = now + visibility.unwrap_or(queue.settings.visibility);
-            let messages = Stored::visible(tx, queue, max, now)?.into_iter().map(|message| message.receive(tx, queue, until, now));
-            Ok(Received { messages: messages.collect::<rusqlite::Result<_>>()?, moved_to })
-        })
+            let mut grown = moves::advance(tx, now)?;
+            grown.extend(move_exhausted(tx, queue, now)?);
+            let in_flight = InFlight::count(tx, queue, now)?;
+            let room = in_flight.room();
+            if room == 0 {
+                return Ok(Err(Error::OverLimit { limit: MAX_IN_FLIGHT }));
+            }
+            let until = now.saturating_add(visibility.unwrap_or(queue.settings.visibility));
+            let max = max.min(usize::try_from(room).unwrap_or(usize::MAX));
+            let mut messages = Vec::new();
+            for id in receive::choose(tx, queue, max, in_flight, now, chaos)? {
+                messages.push(hide(tx, queue, id, until, now)?);
+                if chaos.strikes(Fault::Duplicate) && copy(tx, id, now)? > 0 {
+                    grown.insert(queue.name.clone());
+                }
+            }
+            Ok(Ok(Received { messages, grown }))
+        })?
     }
 
     /// Deletes the message of the handle. As on AWS a handle of an earlier receive deletes nothing,
@@ -157,7 +168,8 @@ impl Store {
                 .query_row(params![handle.message, queue.id, handle.receipt], |row| row.get(0))
                 .optional()?;
             if hidden_until.is_some_and(|until| until > now) {
-                tx.prepare_cached("UPDATE messages SET visible_ms = ?2 WHERE id = ?1")?.execute([handle.message, now + timeout])?;
+                tx.prepare_cached("UPDATE messages SET visible_ms = ?2 WHERE id = ?1")?
+                    .execute([handle.message, now.saturating_add(timeout)])?;
             }
             Ok((handle.queue == queue.id, hidden_until))
         })?;
@@ -187,57 +199,39 @@ impl Store {
         Ok(())
     }
 
-    /// Moves all messages of a dead-letter queue to `destination`, or each to where it came from,
-    /// as new ones. Returns the queues that have more messages now, or `None` if there is no such queue.
-    pub(super) fn redrive(
-        &self,
-        dead_letter_arn: &str,
-        destination: Option<&str>,
-        now: Millis,
-    ) -> Result<Option<BTreeSet<String>>, state::Error> {
-        self.transaction(|tx| {
-            let Some(queue) = Queue::find_by_arn(tx, dead_letter_arn)? else { return Ok(None) };
-            let mut statement = tx.prepare_cached("SELECT id, dead_letter_source FROM messages WHERE queue = ?1 ORDER BY id")?;
-            let waiting: Vec<(i64, Option<String>)> =
-                statement.query_map([queue.id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-            let mut moved = BTreeSet::new();
-            for (message, source) in waiting {
-                // A message that was sent to the dead-letter queue itself has nowhere to go back to.
-                let Some(to) = destination.or(source.as_deref()) else { continue };
-                let Some(to) = Queue::find_by_arn(tx, to)? else { continue };
-                relocate(tx, message, &to, None, now)?;
-                tx.prepare_cached("UPDATE messages SET sent_ms = ?2 WHERE id = ?1")?.execute([message, now])?;
-                moved.insert(to.name);
-            }
-            Ok(Some(moved))
-        })
-    }
-
     pub(super) fn counts(&self, name: &str, now: Millis) -> Result<Counts, Error> {
         self.on_queue(name, |tx, queue| {
             expire(tx, queue, now)?;
-            tx.prepare_cached(
-                "SELECT count(*) FILTER (WHERE visible_ms <= ?2),
-                        count(*) FILTER (WHERE visible_ms > ?2 AND receipt IS NOT NULL),
-                        count(*) FILTER (WHERE visible_ms > ?2 AND receipt IS NULL)
-                 FROM messages WHERE queue = ?1",
-            )?
-            .query_row([queue.id, now], |row| Ok(Counts { visible: row.get(0)?, in_flight: row.get(1)?, delayed: row.get(2)? }))
+            moves::advance(tx, now)?;
+            let count = |filter: &str| {
+                let sql = format!("SELECT count(*) FROM messages WHERE queue = ?1 AND {filter}");
+                tx.prepare_cached(&sql)?.query_row([queue.id, now], |row| row.get::<_, u64>(0))
+            };
+            // Each is answered by an index alone; those that are delayed have none of their own.
+            let visible = count("visible_ms <= ?2")?;
+            let hidden = count("visible_ms > ?2")?;
+            let in_flight = count("visible_ms > ?2 AND receipt IS NOT NULL")?;
+            Ok(Counts { visible, in_flight, delayed: hidden - in_flight })
         })
     }
 
-    /// When the next hidden message turns visible.
+    /// When a hidden message turns visible next, or a task may move one here.
     pub(super) fn next_visible(&self, name: &str, now: Millis) -> Result<Option<Millis>, Error> {
         self.on_queue(name, |tx, queue| {
-            tx.prepare_cached("SELECT min(visible_ms) FROM messages WHERE queue = ?1 AND visible_ms > ?2")?
-                .query_row([queue.id, now], |row| row.get(0))
+            let next_shown: Option<Millis> = tx
+                .prepare_cached("SELECT min(visible_ms) FROM messages WHERE queue = ?1 AND visible_ms > ?2")?
+                .query_row([queue.id, now], |row| row.get(0))?;
+            Ok(next_shown.into_iter().chain(moves::next_step(tx)?).min())
         })
     }
 }
 
-/// Forgets what is older than the queue keeps.
-fn expire(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite::Result<usize> {
-    tx.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_ms <= ?2")?.execute([queue.id, now - queue.settings.retention])
+/// Forgets what is older than the queue keeps, and copies that have been received.
+pub(super) fn expire(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_ms <= ?2")?.execute([queue.id, now - queue.settings.retention])?;
+    tx.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND visible_ms <= ?2 AND is_copy AND receipt IS NOT NULL")?
+        .execute([queue.id, now])?;
+    Ok(())
 }
 
 /// Moves the visible messages that have been received as often as the queue allows to its dead-letter
@@ -245,7 +239,11 @@ fn expire(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite::Result<
 fn move_exhausted(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite::Result<Option<String>> {
     let Some(redrive) = &queue.settings.redrive else { return Ok(None) };
     let exhausted: Vec<i64> = tx
-        .prepare_cached("SELECT id FROM messages WHERE queue = ?1 AND visible_ms <= ?2 AND receive_count >= ?3")?
+        // Whatever was received has a receipt: that the query says so lets the index of these answer it.
+        .prepare_cached(
+            "SELECT id FROM messages
+             WHERE queue = ?1 AND visible_ms <= ?2 AND receive_count >= ?3 AND receipt IS NOT NULL AND NOT is_copy",
+        )?
         .query_map(params![queue.id, now, redrive.max_receive_count], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     if exhausted.is_empty() {
@@ -259,7 +257,7 @@ fn move_exhausted(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite:
 }
 
 /// Puts a message into another queue, visible and never yet received there.
-fn relocate(tx: &Transaction<'_>, message: i64, to: &Queue, source: Option<&str>, now: Millis) -> rusqlite::Result<usize> {
+pub(super) fn relocate(tx: &Transaction<'_>, message: i64, to: &Queue, source: Option<&str>, now: Millis) -> rusqlite::Result<usize> {
     tx.prepare_cached(
         "UPDATE messages SET queue = ?2, dead_letter_source = ?3, visible_ms = ?4,
              receive_count = 0, first_received_ms = NULL, receipt = NULL
@@ -268,70 +266,52 @@ fn relocate(tx: &Transaction<'_>, message: i64, to: &Queue, source: Option<&str>
     .execute(params![message, to.id, source, now])
 }
 
-/// A message of the database.
-struct Stored {
-    id: i64,
-    message_id: String,
-    body: String,
-    attributes: String,
-    trace_header: Option<String>,
-    group_id: Option<String>,
-    dead_letter_source: Option<String>,
-    sent: Millis,
-    receive_count: u32,
-    first_received: Option<Millis>,
+/// Hides a message and makes it a received one, with a handle of its own.
+fn hide(tx: &Transaction<'_>, queue: &Queue, id: i64, until: Millis, now: Millis) -> rusqlite::Result<Message> {
+    let receipt = Uuid::new_v4().simple().to_string();
+    tx.prepare_cached(
+        "UPDATE messages SET visible_ms = ?2, receive_count = receive_count + 1,
+             first_received_ms = coalesce(first_received_ms, ?3), receipt = ?4
+         WHERE id = ?1 RETURNING *",
+    )?
+    .query_row(params![id, until, now, receipt], |row| received(row, Handle { queue: queue.id, message: id, receipt: receipt.clone() }))
 }
 
-impl Stored {
-    /// The messages that have been visible longest.
-    fn visible(tx: &Transaction<'_>, queue: &Queue, max: usize, now: Millis) -> rusqlite::Result<Vec<Self>> {
-        tx.prepare_cached("SELECT * FROM messages WHERE queue = ?1 AND visible_ms <= ?2 ORDER BY visible_ms, id LIMIT ?3")?
-            .query_map(params![queue.id, now, max], Self::read)?
-            .collect()
-    }
+/// Delivers a message that was just received once more, whatever becomes of it: AWS does when a server that keeps
+/// a copy is away for a moment. The copy is visible at once, it is received once, and has no copies.
+fn copy(tx: &Transaction<'_>, id: i64, now: Millis) -> rusqlite::Result<usize> {
+    tx.prepare_cached(
+        "INSERT INTO messages (queue, message_id, body, attributes, trace_header, group_id, dead_letter_source,
+             sent_ms, visible_ms, receive_count, first_received_ms, is_copy)
+         SELECT queue, message_id, body, attributes, trace_header, group_id, dead_letter_source,
+             sent_ms, ?2, receive_count, first_received_ms, TRUE
+         FROM messages WHERE id = ?1 AND NOT is_copy",
+    )?
+    .execute([id, now])
+}
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get("id")?,
-            message_id: row.get("message_id")?,
-            body: row.get("body")?,
-            attributes: row.get("attributes")?,
-            trace_header: row.get("trace_header")?,
-            group_id: row.get("group_id")?,
-            dead_letter_source: row.get("dead_letter_source")?,
-            sent: row.get("sent_ms")?,
-            receive_count: row.get("receive_count")?,
-            first_received: row.get("first_received_ms")?,
-        })
-    }
-
-    /// Hides the message and makes it a received one, with a handle of its own.
-    fn receive(self, tx: &Transaction<'_>, queue: &Queue, until: Millis, now: Millis) -> rusqlite::Result<Message> {
-        let receipt = Uuid::new_v4().simple().to_string();
-        let receive_count = self.receive_count + 1;
-        let first_received = self.first_received.unwrap_or(now);
-        tx.prepare_cached("UPDATE messages SET visible_ms = ?2, receive_count = ?3, first_received_ms = ?4, receipt = ?5 WHERE id = ?1")?
-            .execute(params![self.id, until, receive_count, first_received, receipt])?;
-
-        let always = [
-            ("SenderId", Some(ACCOUNT_ID.to_owned())),
-            ("SentTimestamp", Some(self.sent.to_string())),
-            ("ApproximateReceiveCount", Some(receive_count.to_string())),
-            ("ApproximateFirstReceiveTimestamp", Some(first_received.to_string())),
-            ("AWSTraceHeader", self.trace_header),
-            ("MessageGroupId", self.group_id),
-            ("DeadLetterQueueSourceArn", self.dead_letter_source),
-        ];
-        Ok(Message {
-            message_id: self.message_id,
-            receipt_handle: Handle { queue: queue.id, message: self.id, receipt }.to_string(),
-            md5_of_body: md5_of_body(&self.body),
-            body: self.body,
-            attributes: serde_json::from_str(&self.attributes)
-                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))?,
-            system: always.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
-        })
-    }
+fn received(row: &Row<'_>, handle: Handle) -> rusqlite::Result<Message> {
+    let body: String = row.get("body")?;
+    let attributes: String = row.get("attributes")?;
+    let number = |name| row.get::<_, Option<i64>>(name).map(|number| number.map(|number| number.to_string()));
+    let system = [
+        ("SenderId", Some(ACCOUNT_ID.to_owned())),
+        ("SentTimestamp", number("sent_ms")?),
+        ("ApproximateReceiveCount", number("receive_count")?),
+        ("ApproximateFirstReceiveTimestamp", number("first_received_ms")?),
+        ("AWSTraceHeader", row.get("trace_header")?),
+        ("MessageGroupId", row.get("group_id")?),
+        ("DeadLetterQueueSourceArn", row.get("dead_letter_source")?),
+    ];
+    Ok(Message {
+        message_id: row.get("message_id")?,
+        receipt_handle: handle.to_string(),
+        md5_of_body: md5(body.as_bytes()),
+        body,
+        attributes: serde_json::from_str(&attributes)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))?,
+        system: system.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+    })
 }
 
 /// What a receipt handle says: `receipt` is random, so it cannot be guessed.

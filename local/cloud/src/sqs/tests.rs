@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tintype_template::deployment::{self, Redrive};
 use tokio::time::Instant;
 
-use super::{AttributeValue, MessageAttribute, NewMessage, Queues, message::md5_of_attributes};
+use super::{AttributeValue, MessageAttribute, NewMessage, Queues, attribute::md5_of_attributes};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -108,6 +108,14 @@ async fn errors_have_the_names_that_sdks_look_for() {
     let queues = open(&folder);
     let url = "http://127.0.0.1:4566/000000000000/work";
     let entries = |count: usize| (0..count).map(|id| json!({"Id": id.to_string(), "MessageBody": "x"})).collect::<Vec<_>>();
+    let dead = "arn:aws:sqs:us-east-1:000000000000:dead";
+    let unsupported = "AWS.SimpleQueueService.UnsupportedOperation;Sender";
+    let nowhere = json!({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:nowhere", "maxReceiveCount": 1}).to_string();
+    let not_a_number = json!({"a": {"DataType": "Number", "StringValue": "many"}});
+    let reserved = json!({"AWS.a": {"DataType": "String", "StringValue": "x"}});
+    // Half a batch's bytes are in the attributes.
+    let half = json!({"a": {"DataType": "String", "StringValue": "x".repeat(300_000)}});
+    let too_long: Vec<_> = ["1", "2"].map(|id| json!({"Id": id, "MessageBody": "x".repeat(300_000), "MessageAttributes": half})).into();
     let cases = [
         ("GetQueueUrl", json!({"QueueName": "nowhere"}), "AWS.SimpleQueueService.NonExistentQueue;Sender"),
         ("SendMessage", json!({"QueueUrl": url, "MessageBody": ""}), "MissingParameter;Sender"),
@@ -129,9 +137,30 @@ async fn errors_have_the_names_that_sdks_look_for() {
         ("ReceiveMessage", json!({"QueueUrl": url, "MaxNumberOfMessages": 11}), "InvalidParameterValue;Sender"),
         ("ReceiveMessage", json!({"QueueUrl": url, "WaitTimeSeconds": 21}), "InvalidParameterValue;Sender"),
         ("DeleteMessage", json!({"QueueUrl": url, "ReceiptHandle": "made up"}), "ReceiptHandleIsInvalid;Sender"),
-        ("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": {"Policy": "{}"}}), "InvalidAttributeName;Sender"),
+        ("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": {"Polizei": "{}"}}), "InvalidAttributeName;Sender"),
+        ("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": {"DelaySeconds": "901"}}), "InvalidAttributeValue;Sender"),
+        ("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": {"RedrivePolicy": nowhere}}), "InvalidParameterValue;Sender"),
+        ("GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": ["Polizei"]}), "InvalidAttributeName;Sender"),
+        ("ReceiveMessage", json!({"QueueUrl": url, "MessageSystemAttributeNames": ["Polizei"]}), "InvalidAttributeName;Sender"),
+        ("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": {"Policy": "{}"}}), unsupported),
+        ("CreateQueue", json!({"QueueName": "new", "Attributes": {"FifoQueue": "true"}}), unsupported),
+        ("CreateQueue", json!({"QueueName": "new.fifo"}), unsupported),
+        ("CreateQueue", json!({"QueueName": "new", "Attributes": {"KmsMasterKeyId": "alias/aws/sqs"}}), unsupported),
+        ("AddPermission", json!({"QueueUrl": url}), unsupported),
+        ("SendMessage", json!({"QueueUrl": url, "MessageBody": "x", "MessageDeduplicationId": "1"}), "InvalidParameterValue;Sender"),
+        ("SendMessage", json!({"QueueUrl": url, "MessageBody": "x", "MessageGroupId": "a b"}), "InvalidParameterValue;Sender"),
+        ("SendMessage", json!({"QueueUrl": url, "MessageBody": "x", "MessageAttributes": not_a_number}), "InvalidParameterValue;Sender"),
+        ("SendMessage", json!({"QueueUrl": url, "MessageBody": "x", "MessageAttributes": reserved}), "InvalidParameterValue;Sender"),
+        ("SendMessageBatch", json!({"QueueUrl": url, "Entries": too_long}), "AWS.SimpleQueueService.BatchRequestTooLong;Sender"),
+        ("StartMessageMoveTask", json!({"SourceArn": "arn:aws:sqs:us-east-1:000000000000:nowhere"}), "ResourceNotFoundException;Sender"),
+        ("StartMessageMoveTask", json!({"SourceArn": "arn:aws:sqs:us-east-1:000000000000:work"}), "InvalidParameterValue;Sender"),
+        ("StartMessageMoveTask", json!({"SourceArn": dead, "MaxNumberOfMessagesPerSecond": 501}), "InvalidParameterValue;Sender"),
+        ("StartMessageMoveTask", json!({"SourceArn": dead, "DestinationArn": format!("{dead}er")}), "ResourceNotFoundException;Sender"),
+        ("CancelMessageMoveTask", json!({"TaskHandle": "made up"}), "InvalidParameterValue;Sender"),
+        ("TagQueue", json!({"QueueUrl": url, "Tags": {"": "x"}}), "InvalidParameterValue;Sender"),
+        ("ListQueues", json!({"MaxResults": 0}), "InvalidParameterValue;Sender"),
         ("CreateQueue", json!({"QueueName": "work", "Attributes": {"VisibilityTimeout": "7"}}), "QueueAlreadyExists;Sender"),
-        ("AddPermission", json!({"QueueUrl": url}), "InvalidAction;Sender"),
+        ("SendPigeon", json!({"QueueUrl": url}), "InvalidAction;Sender"),
         ("SendMessage", json!([]), "MalformedInput;Sender"),
     ];
     for (action, request, expected) in cases {
@@ -150,4 +179,113 @@ async fn one_bad_entry_of_a_batch_fails_alone() {
     assert_eq!(status, 200);
     assert_eq!((&answer["Successful"][0]["Id"], &answer["Failed"][0]["Id"]), (&json!("good"), &json!("bad")));
     assert_eq!((&answer["Failed"][0]["Code"], &answer["Failed"][0]["SenderFault"]), (&json!("MissingParameter"), &json!(true)));
+}
+
+#[test]
+fn a_database_of_the_first_version_keeps_its_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queues.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(super::schema::VERSIONS[0]).unwrap();
+    old.execute_batch(
+        "CREATE INDEX messages_by_visibility ON messages (queue, visible_ms, id);
+         INSERT INTO queues VALUES (1, 'old', 'arn:aws:sqs:us-east-1:000000000000:old', 30000, 345600000, 0, 0, NULL, NULL, 1);
+         INSERT INTO messages (queue, message_id, body, attributes, sent_ms, visible_ms) VALUES (1, 'id', 'old', '{}', 1, 1);",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = super::store::Store::open(&path).unwrap();
+        assert_eq!(store.counts("old", 2).unwrap().visible, 1);
+        assert_eq!(store.queue("old").unwrap().settings.max_bytes, 1024 * 1024);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_queue_is_gone_with_its_messages_and_whoever_waits_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    let request = json!({"QueueUrl": "http://h/0/work", "QueueName": "work", "Attributes": {}, "Tags": {"a": "b"}});
+    assert_eq!(ask(&queues, "TagQueue", request.clone()).await.0, 200);
+    queues.send("work", NewMessage { delay: Some(Duration::from_mins(1)), ..text("lost") }).unwrap();
+    let started = Instant::now();
+    let (waited, deleted) =
+        tokio::join!(queues.receive("work", 1, PATIENCE, None), async { ask(&queues, "DeleteQueue", request.clone()).await.0 });
+    assert!(matches!(waited, Err(super::Error::NoSuchQueue)), "{waited:?}");
+    assert_eq!(deleted, 200);
+    assert!(started.elapsed() < PATIENCE, "it waited out its time");
+    assert_eq!(ask(&queues, "DeleteQueue", request.clone()).await.1.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue;Sender"));
+
+    assert_eq!(ask(&queues, "CreateQueue", request.clone()).await.0, 200);
+    let (_, _, tags) = ask(&queues, "ListQueueTags", request).await;
+    assert_eq!(tags, json!({}));
+    let counts = queues.store.counts("work", crate::unix_millis()).unwrap();
+    assert_eq!((counts.visible, counts.delayed), (0, 0));
+}
+
+#[tokio::test]
+async fn a_task_with_a_rate_brings_one_message_after_the_other_to_whoever_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    for body in ["1", "2", "3"] {
+        queues.send("work", text(body)).unwrap();
+    }
+    let slow = Some(Duration::ZERO);
+    assert_eq!(queues.receive("work", 10, Duration::ZERO, slow).await.unwrap().len(), 3);
+    assert_eq!(queues.receive("work", 10, Duration::ZERO, slow).await.unwrap(), []);
+
+    let dead = "arn:aws:sqs:us-east-1:000000000000:dead";
+    let (_, _, started) = ask(&queues, "StartMessageMoveTask", json!({"SourceArn": dead, "MaxNumberOfMessagesPerSecond": 10})).await;
+    let (_, _, listed) = ask(&queues, "ListMessageMoveTasks", json!({"SourceArn": dead})).await;
+    let task = &listed["Results"][0];
+    assert_eq!((&task["Status"], &task["TaskHandle"]), (&json!("RUNNING"), &started["TaskHandle"]), "{listed}");
+    assert_eq!((&task["ApproximateNumberOfMessagesToMove"], &task["MaxNumberOfMessagesPerSecond"]), (&json!(3), &json!(10)), "{listed}");
+    let began = Instant::now();
+    for body in ["1", "2", "3"] {
+        let received = queues.receive("work", 1, PATIENCE, Some(PATIENCE)).await.unwrap();
+        assert_eq!(received[0].body, body);
+        // It is a new message.
+        assert_eq!(received[0].system["ApproximateReceiveCount"], "1");
+        assert_eq!(received[0].system.get("DeadLetterQueueSourceArn"), None);
+    }
+    assert!(began.elapsed() < PATIENCE, "nobody was woken");
+    let (_, _, listed) = ask(&queues, "ListMessageMoveTasks", json!({"SourceArn": dead})).await;
+    let task = &listed["Results"][0];
+    assert_eq!((&task["Status"], task.get("TaskHandle")), (&json!("COMPLETED"), None), "{listed}");
+    assert_eq!(task["ApproximateNumberOfMessagesMoved"], 3);
+    let (_, error, _) = ask(&queues, "CancelMessageMoveTask", started).await;
+    assert_eq!(error.as_deref(), Some("InvalidParameterValue;Sender"));
+}
+
+#[tokio::test]
+async fn the_queue_says_how_long_messages_are_delayed_and_how_large_they_may_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    let url = "http://h/0/work";
+    let attributes = json!({"DelaySeconds": "60", "MaximumMessageSize": "1024"});
+    assert_eq!(ask(&queues, "SetQueueAttributes", json!({"QueueUrl": url, "Attributes": attributes})).await.0, 200);
+    queues.send("work", text(&"x".repeat(1024))).unwrap();
+    queues.send("work", NewMessage { delay: Some(Duration::ZERO), ..text("at once") }).unwrap();
+    let counts = queues.store.counts("work", crate::unix_millis()).unwrap();
+    assert_eq!((counts.visible, counts.delayed), (1, 1));
+    let too_large = queues.send("work", text(&"x".repeat(1025))).unwrap_err();
+    assert!(too_large.to_string().contains("shorter than 1024 bytes"), "{too_large}");
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_for_those_who_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    for name in ["a1", "a2", "a3"] {
+        ask(&queues, "CreateQueue", json!({"QueueName": name})).await;
+    }
+    let (mut seen, mut request) = (Vec::new(), json!({"QueueNamePrefix": "a", "MaxResults": 2}));
+    loop {
+        let (_, _, answer) = ask(&queues, "ListQueues", request.clone()).await;
+        let urls = answer["QueueUrls"].as_array().unwrap().iter();
+        seen.extend(urls.map(|url| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned()));
+        let Some(token) = answer.get("NextToken") else { break };
+        request["NextToken"] = token.clone();
+    }
+    assert_eq!(seen, ["a1", "a2", "a3"]);
 }

@@ -1,6 +1,7 @@
+//! The tables that the template declares, in the database that the host shares with the endpoint.
+
 use aws_sdk_dynamodb::{
     Client,
-    error::ProvideErrorMetadata as _,
     types::{AttributeValue, Put, TransactWriteItem},
 };
 use dynoxide::actions::{
@@ -59,23 +60,6 @@ async fn what_is_written_through_the_endpoint_is_in_the_stream_of_the_shared_dat
     let records = serde_json::to_value(&records).unwrap()["Records"].clone();
     assert_eq!(records[0]["eventName"], "INSERT");
     assert_eq!(records[0]["dynamodb"]["Keys"]["pk"]["S"], "one");
-}
-
-#[tokio::test]
-async fn a_query_for_an_empty_key_is_refused_as_on_aws() {
-    let host = Host::start().await;
-    let client = Client::new(&host.sdk);
-    let query = |condition: &str, sk: &str| {
-        let query = client.query().table_name(TABLE).key_condition_expression(condition).expression_attribute_values(":pk", text("one"));
-        let query = query.expression_attribute_values(":sk", text(sk));
-        if condition.contains("#key") { query.expression_attribute_names("#key", "sk") } else { query }
-    };
-    for condition in ["pk = :pk AND begins_with(sk, :sk)", "pk=:pk and #key>=:sk", "pk = :pk AND #key BETWEEN :sk AND :pk"] {
-        let refused = query(condition, "").send().await.unwrap_err();
-        assert_eq!(refused.code(), Some("ValidationException"), "{condition}");
-        assert!(refused.message().unwrap().ends_with("cannot contain an empty string value. Key: sk"), "{condition}");
-        query(condition, "A").send().await.expect(condition);
-    }
 }
 
 #[tokio::test]

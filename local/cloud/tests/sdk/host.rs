@@ -9,8 +9,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use dynoxide::Database;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tintype_chaos::Chaos;
 use tintype_cloud::{
-    Credentials,
+    Credentials, dynamodb,
     endpoint::{self, Services},
     s3::{Buckets, Deliver},
     secrets::Secrets,
@@ -23,6 +24,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 pub(crate) const UPLOADS: &str = "tintype-uploads-000000000000-us-east-1";
 pub(crate) const MEDIA: &str = "tintype-media-000000000000-us-east-1";
 pub(crate) const PROCESSOR: &str = "tintype-photo-processor";
+/// LocalStack verifies the signatures of whom it does not know with `test`; so tests sign alike everywhere.
+pub(crate) const ACCESS_KEY: &str = "test";
+pub(crate) const SECRET_KEY: &str = "test";
 
 /// A running endpoint.
 pub(crate) struct Host {
@@ -31,6 +35,7 @@ pub(crate) struct Host {
     pub(crate) sdk: SdkConfig,
     pub(crate) database: Database,
     pub(crate) buckets: Buckets,
+    pub(crate) chaos: Chaos,
     /// What was delivered to functions.
     delivered: Arc<Mutex<Vec<(String, Value)>>>,
     stop: watch::Sender<bool>,
@@ -45,7 +50,7 @@ impl Host {
 
     async fn start_in(folder: TempDir) -> Self {
         let state = StateDir::open(folder.path(), false).unwrap();
-        let credentials = Credentials { access_key: "test".to_owned(), secret_key: "test-secret".to_owned() };
+        let credentials = Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
         let delivered = Arc::new(Mutex::new(Vec::new()));
         let deliver: Deliver = Arc::new({
             let delivered = delivered.clone();
@@ -54,12 +59,13 @@ impl Host {
                 Ok(())
             }
         });
-        let chaos = tintype_chaos::Chaos::new([]);
+        let chaos = Chaos::new([]);
         let buckets =
             Buckets::open(&state.path("buckets"), &buckets(), state.control(), &credentials, deliver, chaos.place("s3")).await.unwrap();
-        let database = tintype_cloud::dynamodb::open(&state.path("dynamodb.db"), &[posts_table()]).unwrap();
+        let database = dynamodb::open(&state.path("dynamodb.db"), &[posts_table()]).unwrap();
         let services = Services {
             chaos: chaos.clone(),
+            streams: dynamodb::Streams::new(&state.path("dynamodb.db")),
             database: database.clone(),
             buckets: buckets.clone(),
             queues: Queues::open(&state.path("queues.db"), &queues(), chaos.place("sqs")).unwrap(),
@@ -70,8 +76,8 @@ impl Host {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(endpoint::serve(listener, services, stopped));
-        let sdk = sdk(&url, &credentials).await;
-        Self { folder: Some(folder), url, sdk, database, buckets, delivered, stop, server, state }
+        let sdk = sdk(&url).await;
+        Self { folder: Some(folder), url, sdk, database, buckets, chaos, delivered, stop, server, state }
     }
 
     /// Stops, and starts again with what is kept.
@@ -118,8 +124,9 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
     }
 }
 
-async fn sdk(url: &str, credentials: &Credentials) -> SdkConfig {
-    let credentials = aws_sdk_s3::config::Credentials::new(&credentials.access_key, &credentials.secret_key, None, None, "test");
+/// The SDK's configuration for an endpoint.
+pub(crate) async fn sdk(url: &str) -> SdkConfig {
+    let credentials = aws_sdk_s3::config::Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
     aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(url)
         .region(Region::from_static("us-east-1"))

@@ -1,4 +1,4 @@
-//! Uploads by ticket: a presigned PUT of one size and one type, and the event that follows it.
+//! Uploads by ticket, and the event that follows one; what a ticket allows is in `data_plane/uploads.rs`.
 
 use std::time::Duration;
 
@@ -41,31 +41,14 @@ async fn an_upload_as_its_ticket_says_is_stored_and_told_of() {
     assert_eq!((&record["eventSource"], &record["eventName"]), (&"aws:s3".into(), &"ObjectCreated:Put".into()));
     assert_eq!(record["s3"]["bucket"]["name"], UPLOADS);
     assert_eq!((&record["s3"]["object"]["key"], &record["s3"]["object"]["size"]), (&KEY.into(), &BODY.len().into()));
-
-    let got = host.s3().get_object().bucket(UPLOADS).key(KEY).presigned(PresigningConfig::expires_in(Duration::from_mins(1)).unwrap());
-    let got = reqwest::get(got.await.unwrap().uri()).await.unwrap();
-    assert_eq!(got.headers()["content-type"], "image/jpeg");
-    assert_eq!(&*got.bytes().await.unwrap(), BODY);
 }
 
 #[tokio::test]
-async fn an_upload_of_another_size_or_type_or_without_a_good_signature_is_refused() {
+async fn nobody_is_told_of_an_upload_that_is_refused() {
     let host = Host::start().await;
     let url = ticket(&host, BODY.len()).await;
-    let (signed, signature) = url.rsplit_once("X-Amz-Signature=").unwrap();
-    let forged = format!("{signed}X-Amz-Signature={}", signature.chars().rev().collect::<String>());
-    let elsewhere = url.replace("/0197/", "/0198/");
-    let bare = url.split('?').next().unwrap().to_owned();
-    for (url, content_type, body) in [
-        (&url, "image/jpeg", &BODY[1..]),
-        (&url, "image/png", BODY),
-        (&forged, "image/jpeg", BODY),
-        (&elsewhere, "image/jpeg", BODY),
-        (&bare, "image/jpeg", BODY),
-    ] {
-        let (status, answer) = upload(url, content_type, body).await;
-        assert_eq!(status, 403, "{url} {content_type}: {answer}");
-    }
+    let (status, answer) = upload(&url, "image/jpeg", &BODY[1..]).await;
+    assert_eq!(status, 403, "{answer}");
     assert!(!is_stored(&host).await);
     assert!(host.delivered().is_empty());
 }

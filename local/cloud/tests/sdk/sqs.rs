@@ -1,10 +1,15 @@
-use std::time::Duration;
+mod malformed;
+mod redrive;
+
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
+    primitives::Blob,
     types::{
-        MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
-        QueueAttributeName, SendMessageBatchRequestEntry,
+        ChangeMessageVisibilityBatchRequestEntry, ChangeMessageVisibilityBatchResultEntry, MessageAttributeValue,
+        MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+        SendMessageBatchRequestEntry,
     },
 };
 
@@ -161,4 +166,97 @@ async fn a_long_poll_does_not_hold_up_the_end() {
     host.restart().await;
     assert!(started.elapsed() < Duration::from_secs(15));
     poll.abort();
+}
+
+#[tokio::test]
+async fn attributes_of_all_types_come_back_as_they_went_with_the_checksum_that_clients_verify() {
+    let host = Host::start().await;
+    let client = host.sqs();
+    let queue = fanout(&client).await;
+    let value = |data_type: &str| MessageAttributeValue::builder().data_type(data_type);
+    let attributes = HashMap::from([
+        ("z".to_owned(), value("String.etiquette").string_value("grüß 🌄").build().unwrap()),
+        ("B".to_owned(), value("Binary").binary_value(Blob::new([0, 255])).build().unwrap()),
+        ("a.b".to_owned(), value("Number.int").string_value("-1.5e3").build().unwrap()),
+        ("c".to_owned(), value("Binary.gif").binary_value(Blob::new("GIF89a")).build().unwrap()),
+    ]);
+    let trace = MessageSystemAttributeValue::builder().data_type("String").string_value("Root=1-2-3").build().unwrap();
+    let send = client.send_message().queue_url(&queue).message_body("x").set_message_attributes(Some(attributes.clone()));
+    let sent = send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace).send().await.unwrap();
+    // Computed by a program of a few lines from AWS' description.
+    assert_eq!(sent.md5_of_message_attributes(), Some("20876b172b842d6963a4fc39e658cc3d"));
+    assert_eq!(sent.md5_of_message_system_attributes(), Some("3f71502e2b401dca4ffefa0d1f324c78"));
+
+    for (asked, names) in [("All", vec!["B", "a.b", "c", "z"]), (".*", vec!["B", "a.b", "c", "z"]), ("a.*", vec!["a.b"]), ("none", vec![])]
+    {
+        let receive = client.receive_message().queue_url(&queue).visibility_timeout(0).message_attribute_names(asked);
+        // The dead-letter queue takes it after two receives, so it is sent again for each.
+        let received = receive.send().await.unwrap().messages()[0].clone();
+        let mut seen: Vec<_> = received.message_attributes().into_iter().flatten().collect();
+        seen.sort_unstable_by_key(|(name, _)| *name);
+        assert_eq!(seen.iter().map(|(name, _)| &***name).collect::<Vec<_>>(), names, "{asked}");
+        assert!(seen.iter().all(|(name, value)| attributes[*name] == **value), "{asked}");
+        assert_eq!(received.attributes(), None, "nobody asked for them");
+        client.delete_message().queue_url(&queue).receipt_handle(received.receipt_handle().unwrap()).send().await.unwrap();
+        client.send_message().queue_url(&queue).message_body("x").set_message_attributes(Some(attributes.clone())).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_visibilities_shows_and_hides() {
+    let host = Host::start().await;
+    let client = host.sqs();
+    let queue = fanout(&client).await;
+    for body in ["shown", "hidden"] {
+        client.send_message().queue_url(&queue).message_body(body).send().await.unwrap();
+    }
+    let receive = || client.receive_message().queue_url(&queue).max_number_of_messages(10).visibility_timeout(600).send();
+    let received = receive().await.unwrap();
+    let entry = |id: &str, handle: &str, timeout| {
+        let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(id).receipt_handle(handle);
+        entry.visibility_timeout(timeout).build().unwrap()
+    };
+    let handle = |at: usize| received.messages()[at].receipt_handle().unwrap();
+    let change = client.change_message_visibility_batch().queue_url(&queue).entries(entry("a", handle(0), 0));
+    let changed = change.entries(entry("b", handle(1), 43_200)).entries(entry("c", "made-up", 1)).send().await.unwrap();
+    let done: Vec<_> = changed.successful().iter().map(ChangeMessageVisibilityBatchResultEntry::id).collect();
+    assert_eq!(done, ["a", "b"]);
+    assert_eq!((changed.failed()[0].id(), changed.failed()[0].code()), ("c", "ReceiptHandleIsInvalid"));
+    assert!(changed.failed()[0].sender_fault());
+    assert_eq!(receive().await.unwrap().messages().iter().filter_map(|message| message.body()).collect::<Vec<_>>(), ["shown"]);
+}
+
+#[tokio::test]
+async fn a_queue_is_tagged_changed_and_deleted() {
+    let host = Host::start().await;
+    let client = host.sqs();
+    let create = client.create_queue().queue_name("extra").tags("team", "feed").tags("stage", "test");
+    let queue = create.send().await.unwrap().queue_url.unwrap();
+    client.tag_queue().queue_url(&queue).tags("stage", "live").send().await.unwrap();
+    client.untag_queue().queue_url(&queue).tag_keys("team").send().await.unwrap();
+    let tags = client.list_queue_tags().queue_url(&queue).send().await.unwrap().tags.unwrap();
+    assert_eq!(tags, HashMap::from([("stage".to_owned(), "live".to_owned())]));
+
+    let set = client.set_queue_attributes().queue_url(&queue).attributes(QueueAttributeName::MaximumMessageSize, "1024");
+    set.attributes(QueueAttributeName::DelaySeconds, "900").send().await.unwrap();
+    client.send_message().queue_url(&queue).message_body("x".repeat(1025)).send().await.unwrap_err();
+    client.send_message().queue_url(&queue).message_body("later").send().await.unwrap();
+    assert_eq!(count(&client, &queue, QueueAttributeName::ApproximateNumberOfMessagesDelayed).await, "1");
+    client.purge_queue().queue_url(&queue).send().await.unwrap();
+    assert_eq!(count(&client, &queue, QueueAttributeName::ApproximateNumberOfMessagesDelayed).await, "0");
+
+    client.delete_queue().queue_url(&queue).send().await.unwrap();
+    let gone = client.send_message().queue_url(&queue).message_body("x").send().await;
+    assert!(gone.unwrap_err().into_service_error().is_queue_does_not_exist());
+}
+
+#[tokio::test]
+async fn what_is_not_emulated_says_so() {
+    let host = Host::start().await;
+    let client = host.sqs();
+    let queue = fanout(&client).await;
+    let permission = client.add_permission().queue_url(&queue).label("l").aws_account_ids("1").actions("*").send().await;
+    assert!(permission.unwrap_err().into_service_error().is_unsupported_operation());
+    let fifo = client.create_queue().queue_name("x.fifo").attributes(QueueAttributeName::FifoQueue, "true").send().await;
+    assert!(fifo.unwrap_err().into_service_error().is_unsupported_operation());
 }

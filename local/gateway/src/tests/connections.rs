@@ -23,7 +23,7 @@ async fn serve(gateway: Arc<Gateway>) -> Served {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopping) = watch::channel(false);
-    let ended = tokio::spawn(server::serve(listener, gateway, stopping));
+    let ended = tokio::spawn(server::serve(listener, gateway, server::MOST_CONNECTIONS, stopping));
     Served { address, stop, ended }
 }
 
@@ -70,7 +70,7 @@ async fn a_request_that_is_being_answered_when_the_server_stops_is_answered() {
         })
     });
     let account = crate::Account { id: String::new(), region: String::new() };
-    let served = serve(Arc::new(Gateway::new(account, api(), None, invoke))).await;
+    let served = serve(Arc::new(Gateway::new(account, api(), None, invoke, None))).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     stream.write_all(GET).await.unwrap();
     while release.receiver_count() < 2 {
@@ -136,7 +136,7 @@ async fn a_client_that_never_finishes_its_head_is_let_go() {
 async fn a_function_has_29_seconds() {
     let invoke: Invoke = Arc::new(|_| Box::pin(std::future::pending()));
     let account = crate::Account { id: String::new(), region: String::new() };
-    let gateway = Gateway::new(account, api(), None, invoke);
+    let gateway = Gateway::new(account, api(), None, invoke, None);
     let fixture = Fixture { gateway: Arc::new(gateway), seen: Arc::default() };
     let started = tokio::time::Instant::now();
     let response = fixture.get("/v1/open/x").await;

@@ -8,83 +8,16 @@ use tintype_lambda::InvokeError;
 use super::{Fixture, api};
 
 #[tokio::test]
-async fn the_proxy_event_is_api_gateways() {
+async fn the_function_is_asked_with_the_clients_trace() {
     let fixture = Fixture::of_empty_answers();
     let trace = "1-67891233-abcdef012345678912345678";
-    let request = Request::post("/v1/open?tag=a&tag=b%20c&empty=&q=%C3%A9+1")
-        .header("content-type", "application/json")
-        .header("user-agent", "test")
-        .header("accept", "text/plain")
-        .header("accept", "application/json")
-        .header("x-forwarded-for", "203.0.113.9")
-        .header("x-forwarded-proto", "gopher")
-        .header("x-amzn-trace-id", format!("Root={trace}"))
-        .header("connection", "keep-alive")
-        .header("content-length", "9");
-    let response = fixture.send(request, r#"{"a":"é"}"#).await;
-    assert_eq!(response.status, 200);
-
+    let request = Request::post("/v1/open").header("x-amzn-trace-id", format!("Root={trace}"));
+    let response = fixture.send(request, "{}").await;
+    assert_eq!(response.headers["x-amzn-trace-id"], format!("Root={trace}"));
     let seen = fixture.only();
     assert_eq!(seen.function, "tintype-function");
     assert!(!seen.repeatable, "a POST is handed to one worker");
     assert!(seen.trace.starts_with(&format!("Root={trace};Parent=")), "{}", seen.trace);
-    let mut event = seen.event;
-    for varying in ["requestId", "extendedRequestId", "requestTime", "requestTimeEpoch"] {
-        let value = event["requestContext"].as_object_mut().unwrap().remove(varying).unwrap();
-        assert!(!value.is_null(), "{varying}");
-    }
-    assert_eq!(
-        event,
-        json!({
-            "resource": "/open",
-            "path": "/open",
-            "httpMethod": "POST",
-            "headers": {
-                "Accept": "application/json",
-                "Content-Type": "application/json",
-                "Host": "127.0.0.1:3000",
-                "User-Agent": "test",
-                "X-Amzn-Trace-Id": format!("Root={trace}"),
-                "X-Forwarded-For": "203.0.113.9, 192.0.2.7",
-                "X-Forwarded-Port": "3000",
-                "X-Forwarded-Proto": "http",
-            },
-            "multiValueHeaders": {
-                "Accept": ["text/plain", "application/json"],
-                "Content-Type": ["application/json"],
-                "Host": ["127.0.0.1:3000"],
-                "User-Agent": ["test"],
-                "X-Amzn-Trace-Id": [format!("Root={trace}")],
-                "X-Forwarded-For": ["203.0.113.9, 192.0.2.7"],
-                "X-Forwarded-Port": ["3000"],
-                "X-Forwarded-Proto": ["http"],
-            },
-            "queryStringParameters": {"tag": "b c", "empty": "", "q": "é 1"},
-            "multiValueQueryStringParameters": {"tag": ["a", "b c"], "empty": [""], "q": ["é 1"]},
-            "pathParameters": null,
-            "stageVariables": null,
-            "requestContext": {
-                "accountId": "000000000000",
-                "apiId": "api",
-                "domainName": "127.0.0.1:3000",
-                "domainPrefix": "127",
-                "httpMethod": "POST",
-                "identity": {
-                    "accessKey": null, "accountId": null, "caller": null,
-                    "cognitoAuthenticationProvider": null, "cognitoAuthenticationType": null,
-                    "cognitoIdentityId": null, "cognitoIdentityPoolId": null, "principalOrgId": null,
-                    "sourceIp": "192.0.2.7", "user": null, "userAgent": "test", "userArn": null,
-                },
-                "path": "/v1/open",
-                "protocol": "HTTP/1.1",
-                "resourceId": "000002",
-                "resourcePath": "/open",
-                "stage": "v1",
-            },
-            "body": r#"{"a":"é"}"#,
-            "isBase64Encoded": false,
-        })
-    );
 }
 
 #[tokio::test]

@@ -1,13 +1,19 @@
 //! The gateway as a whole, with functions that the test makes up.
 
+mod access_log;
 mod authorizer;
 mod connections;
+mod cors;
+mod event_shape;
 mod events;
 mod refusals;
+mod slow_clients;
+mod the_template;
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
+    fs::File,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -39,6 +45,7 @@ struct Seen {
 }
 
 /// A gateway, and what its functions saw.
+#[derive(Clone)]
 struct Fixture {
     gateway: Arc<Gateway>,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -89,6 +96,9 @@ fn api() -> Api {
             ("DEFAULT_5XX".to_owned(), problem(None)),
         ]),
         throttle: None,
+        method_throttles: Vec::new(),
+        cors: None,
+        access_log: None,
         binary_media_types: vec!["image/jpeg".to_owned()],
     }
 }
@@ -96,16 +106,7 @@ fn api() -> Api {
 impl Fixture {
     /// With one answer for the authorizer and one for the function behind every route.
     fn new(api: Api, answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        let invoke: Invoke = Arc::new(move |Invocation { function, payload, trace, repeatable }| {
-            let event: Value = serde_json::from_slice(&payload).unwrap();
-            let answer = answer(&function, &event);
-            log.lock().unwrap().push(Seen { function, event, trace, repeatable });
-            Box::pin(async move { answer.map(|answer| answer.to_string().into()) })
-        });
-        let account = Account { id: "000000000000".to_owned(), region: "us-east-1".to_owned() };
-        Self { gateway: Arc::new(Gateway::new(account, api, None, invoke)), seen }
+        fixture_with_log(api, None, answer)
     }
 
     /// Whose function answers `{}`: 200 without a body.
@@ -152,6 +153,20 @@ impl Read {
         assert_eq!(body["request_id"], self.headers["x-amzn-requestid"].to_str().unwrap());
         (self.status.as_u16(), body["code"].as_str().unwrap().to_owned())
     }
+}
+
+/// With a file for the access log.
+fn fixture_with_log(api: Api, log: Option<File>, answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Fixture {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let seeing = Arc::clone(&seen);
+    let invoke: Invoke = Arc::new(move |Invocation { function, payload, trace, repeatable }| {
+        let event: Value = serde_json::from_slice(&payload).unwrap();
+        let answer = answer(&function, &event);
+        seeing.lock().unwrap().push(Seen { function, event, trace, repeatable });
+        Box::pin(async move { answer.map(|answer| answer.to_string().into()) })
+    });
+    let account = Account { id: "000000000000".to_owned(), region: "us-east-1".to_owned() };
+    Fixture { gateway: Arc::new(Gateway::new(account, api, None, invoke, log)), seen }
 }
 
 fn client() -> SocketAddr {

@@ -22,6 +22,17 @@ async fn what_is_not_there_is_404() {
     assert_eq!(fixture.seen().len(), 0);
 }
 
+/// With no route to say that the header is a token, API Gateway takes it for an AWS signature.
+#[tokio::test]
+async fn what_is_not_there_is_an_invalid_signature_to_who_has_a_token() {
+    let fixture = Fixture::of_empty_answers();
+    for path in ["/v1/nothing", "/v2/open/x", "/v1/closed/a/b"] {
+        let refused = fixture.send(Request::get(path).header("authorization", "Bearer t"), "").await;
+        assert_eq!(refused.refusal(), (403, "INVALID_SIGNATURE".to_owned()), "{path}");
+        assert!(!refused.body.contains("Bearer"));
+    }
+}
+
 #[tokio::test]
 async fn what_is_malformed_is_400() {
     let fixture = Fixture::of_empty_answers();

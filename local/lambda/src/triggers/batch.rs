@@ -1,8 +1,41 @@
-//! Which items of a batch failed, by the function's answer (`ReportBatchItemFailures`).
+//! How large a batch may be, what the function gets of it, and which of its items failed, by the function's
+//! answer (`ReportBatchItemFailures`).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use serde_json::Value;
+
+/// Most bytes of an event.
+pub(super) const MOST_BYTES: usize = 6 * 1024 * 1024;
+
+/// What the event has around its records, and between them, at most.
+const FRAME: usize = 16;
+
+/// Cuts items of these sizes into batches that are no longer and no larger than a function is given. An item that is too
+/// large by itself is a batch of its own.
+pub(super) fn cut(sizes: impl IntoIterator<Item = usize>, most_items: usize) -> Vec<Range<usize>> {
+    let mut batches: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (index, size) in sizes.into_iter().enumerate() {
+        match batches.last_mut() {
+            Some(last) if last.len() < most_items && bytes + size < MOST_BYTES => {
+                last.end += 1;
+                bytes += size + 1;
+            }
+            _ => {
+                batches.push(index..index + 1);
+                bytes = FRAME + size;
+            }
+        }
+    }
+    batches
+}
+
+/// The event with these records, which are JSON already.
+pub(super) fn event<'a>(records: impl IntoIterator<Item = &'a str>) -> String {
+    let records: Vec<_> = records.into_iter().collect();
+    format!(r#"{{"Records":[{}]}}"#, records.join(","))
+}
 
 /// The identifiers of the items that failed; `None` if the answer is not one that Lambda accepts,
 /// which fails the whole batch.
@@ -33,6 +66,24 @@ mod tests {
 
     fn failed(answer: &str) -> Option<HashSet<String>> {
         failed_items(answer.as_bytes(), &["a", "b"])
+    }
+
+    #[test]
+    fn batches_are_as_large_as_they_may_be() {
+        let large = MOST_BYTES / 2 - 100;
+        assert_eq!(cut([1, 1, 1, 1, 1], 2), [0..2, 2..4, 4..5]);
+        assert_eq!(cut([large, large, 1, large], 100), [0..3, 3..4]);
+        assert_eq!(cut([MOST_BYTES, 1, 1], 100), [0..1, 1..3]);
+        assert_eq!(cut([], 2), []);
+    }
+
+    #[test]
+    fn an_event_of_a_full_batch_is_no_larger_than_a_function_is_given() {
+        let record = format!("\"{}\"", "x".repeat(1022));
+        let batches = cut(std::iter::repeat_n(record.len(), 10_000), 10_000);
+        let event = event(batches[0].clone().map(|_| record.as_str()));
+        assert!(batches.len() == 2 && event.len() <= MOST_BYTES && event.len() + record.len() > MOST_BYTES, "{} bytes", event.len());
+        assert!(serde_json::from_str::<Value>(&event).is_ok());
     }
 
     #[test]

@@ -1,23 +1,20 @@
-//! `FilterCriteria`: event patterns, as far as stream filters need them.
+//! `FilterCriteria`: event patterns, with all the operators that Lambda documents for event source mappings.
 //!
 //! A pattern is an object like the event; where the event has a value it has a list of rules, of
-//! which one must hold: a value itself, `prefix`, `exists`, `anything-but` or `numeric`. What is not
-//! in that list is refused when the mapping starts.
+//! which one must hold. What Lambda does not document is refused when the mapping starts.
+
+mod parse;
 
 use serde_json::Value;
 
-/// What is wrong with a pattern, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at {}: {problem}", if path.is_empty() { "the top" } else { path })]
-pub struct PatternError {
-    /// Field names with dots between them.
-    path: String,
-    problem: String,
-}
+pub use self::parse::PatternError;
 
-/// A parsed pattern: all fields must match.
+/// A parsed pattern: all fields must match, and of each group of alternatives (`$or`) one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pattern(Vec<(String, Field)>);
+pub(super) struct Pattern {
+    fields: Vec<(String, Field)>,
+    alternatives: Option<Vec<Pattern>>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Field {
@@ -27,12 +24,21 @@ enum Field {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Rule {
-    Equals(Value),
-    Prefix(String),
     Exists(bool),
+    Equals(Value),
     AnythingBut(Vec<Value>),
-    AnythingButPrefix(String),
+    Text(Text),
+    AnythingButText(Vec<Text>),
     Numeric(Vec<(Comparison, f64)>),
+}
+
+/// A condition that only texts fulfil.
+#[derive(Debug, Clone, PartialEq)]
+enum Text {
+    Prefix(String),
+    Suffix(String),
+    /// In lower case.
+    IgnoreCase(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,48 +52,64 @@ enum Comparison {
 
 impl Pattern {
     pub(super) fn parse(pattern: &Value) -> Result<Self, PatternError> {
-        parse_object(pattern, "")
+        parse::object(pattern, "")
     }
 
     pub(super) fn matches(&self, event: &Value) -> bool {
-        self.match_fields(Some(event))
+        let event = spread(event);
+        self.match_any(&event, &event)
     }
 
-    /// Also matches where the event has no such object: its fields may have to be absent.
-    fn match_fields(&self, object: Option<&Value>) -> bool {
-        self.0.iter().all(|(name, field)| {
-            let value = object.and_then(|object| object.get(name));
+    /// Whether one of these objects matches. Where there is none the fields may have to be absent: not here alone, but in
+    /// all objects at this place of the event.
+    fn match_any(&self, objects: &[&Value], everywhere: &[&Value]) -> bool {
+        match objects {
+            [] => self.match_one(None, everywhere),
+            objects => objects.iter().any(|object| self.match_one(Some(object), everywhere)),
+        }
+    }
+
+    fn match_one(&self, object: Option<&Value>, everywhere: &[&Value]) -> bool {
+        let fields = self.fields.iter().all(|(name, field)| {
+            let here = object.and_then(|object| object.get(name)).map(spread).unwrap_or_default();
+            let everywhere: Vec<_> = everywhere.iter().filter_map(|object| object.get(name)).flat_map(spread).collect();
             match field {
-                Field::Object(pattern) => pattern.match_fields(value),
-                Field::AnyOf(rules) => rules.iter().any(|rule| rule.matches(value)),
+                Field::Object(pattern) => pattern.match_any(&here, &everywhere),
+                Field::AnyOf(rules) => rules.iter().any(|rule| rule.holds_for_one(&here, &everywhere)),
             }
-        })
+        });
+        fields && self.alternatives.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.match_one(object, everywhere)))
+    }
+}
+
+/// A list is its elements.
+fn spread(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(elements) => elements.iter().flat_map(spread).collect(),
+        value => vec![value],
     }
 }
 
 impl Rule {
-    /// An array matches if one of its elements does. An object is no value: nothing matches it, and
-    /// it does not exist.
-    fn matches(&self, value: Option<&Value>) -> bool {
-        let values: &[Value] = match value {
-            None | Some(Value::Object(_)) => &[],
-            Some(Value::Array(elements)) => elements,
-            Some(value) => std::slice::from_ref(value),
-        };
-        let mut values = values.iter().filter(|value| !value.is_object() && !value.is_array());
+    /// An object is no value: nothing matches it, and it does not exist.
+    fn holds_for_one(&self, here: &[&Value], everywhere: &[&Value]) -> bool {
+        let is_value = |value: &&&Value| !value.is_object();
         match self {
-            Self::Exists(expected) => values.next().is_some() == *expected,
-            rule => values.any(|value| rule.matches_scalar(value)),
+            Self::Exists(false) => !everywhere.iter().any(|value| is_value(&value)),
+            rule => here.iter().filter(is_value).any(|value| rule.holds(value)),
         }
     }
 
-    fn matches_scalar(&self, value: &Value) -> bool {
+    fn holds(&self, value: &Value) -> bool {
         match self {
-            Self::Equals(expected) => equal(value, expected),
-            Self::Prefix(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix)),
             Self::Exists(expected) => *expected,
-            Self::AnythingBut(others) => !others.iter().any(|other| equal(value, other)),
-            Self::AnythingButPrefix(prefix) => value.as_str().is_some_and(|text| !text.starts_with(prefix)),
+            // Lambda compares numbers as they are written: 300 and 300.0 are different ones.
+            Self::Equals(expected) => value == expected,
+            Self::AnythingBut(others) => !others.contains(value),
+            Self::Text(condition) => value.as_str().is_some_and(|text| condition.holds(text)),
+            Self::AnythingButText(conditions) => {
+                value.as_str().is_some_and(|text| !conditions.iter().any(|condition| condition.holds(text)))
+            }
             Self::Numeric(comparisons) => {
                 value.as_f64().is_some_and(|number| comparisons.iter().all(|(comparison, bound)| comparison.holds(number, *bound)))
             }
@@ -95,11 +117,13 @@ impl Rule {
     }
 }
 
-/// Numbers are equal by value (`1` and `1.0`), everything else as it is.
-fn equal(left: &Value, right: &Value) -> bool {
-    match (left.as_f64(), right.as_f64()) {
-        (Some(left), Some(right)) => Comparison::Equal.holds(left, right),
-        _ => left == right,
+impl Text {
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => text.starts_with(prefix),
+            Self::Suffix(suffix) => text.ends_with(suffix),
+            Self::IgnoreCase(other) => text.to_lowercase() == *other,
+        }
     }
 }
 
@@ -114,94 +138,34 @@ impl Comparison {
             Self::Greater => number > bound,
         }
     }
-
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "<" => Self::Less,
-            "<=" => Self::AtMost,
-            "=" => Self::Equal,
-            ">=" => Self::AtLeast,
-            ">" => Self::Greater,
-            _ => return None,
-        })
-    }
 }
 
-fn parse_object(pattern: &Value, path: &str) -> Result<Pattern, PatternError> {
-    let Value::Object(fields) = pattern else {
-        return Err(error(path, "a pattern is an object"));
-    };
-    if fields.is_empty() {
-        return Err(error(path, "a pattern has at least one field"));
-    }
-    let fields = fields.iter().map(|(name, field)| {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        if name.starts_with('$') {
-            return Err(error(&path, "operators in place of a field are not supported"));
+/// A pattern for messages of a queue, of which Lambda looks at the body alone.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct BodyPattern(Field);
+
+impl BodyPattern {
+    pub(super) fn parse(pattern: &Value) -> Result<Self, PatternError> {
+        let parsed = Pattern::parse(pattern)?;
+        let body = parsed.fields.into_iter().next().filter(|(name, _)| name == "body");
+        match (body, parsed.alternatives, pattern.as_object().map(serde_json::Map::len)) {
+            (Some((_, body)), None, Some(1)) => Ok(Self(body)),
+            _ => Err(parse::error("", "the filter of a queue has the field \"body\" and no other")),
         }
-        let field = match field {
-            Value::Array(rules) if rules.is_empty() => {
-                return Err(error(&path, "the list of rules is empty"));
-            }
-            Value::Array(rules) => {
-                let rules = rules.iter().map(|rule| parse_rule(rule, &path));
-                Field::AnyOf(rules.collect::<Result<_, _>>()?)
-            }
-            object => Field::Object(parse_object(object, &path)?),
-        };
-        Ok((name.clone(), field))
-    });
-    fields.collect::<Result<_, _>>().map(Pattern)
-}
-
-fn parse_rule(rule: &Value, path: &str) -> Result<Rule, PatternError> {
-    let Value::Object(operators) = rule else {
-        return if rule.is_array() {
-            Err(error(path, "a rule is a value or an operator, not a list"))
-        } else {
-            Ok(Rule::Equals(rule.clone()))
-        };
-    };
-    let mut operators = operators.iter();
-    let (Some((operator, operand)), None) = (operators.next(), operators.next()) else {
-        return Err(error(path, "a rule has one operator"));
-    };
-    match (operator.as_str(), operand) {
-        ("prefix", Value::String(prefix)) => Ok(Rule::Prefix(prefix.clone())),
-        ("exists", Value::Bool(expected)) => Ok(Rule::Exists(*expected)),
-        ("anything-but", Value::Object(inner)) => match inner.iter().next() {
-            Some((operator, Value::String(prefix))) if operator == "prefix" && inner.len() == 1 => {
-                Ok(Rule::AnythingButPrefix(prefix.clone()))
-            }
-            _ => Err(error(path, "of operators, \"anything-but\" takes \"prefix\" alone")),
-        },
-        ("anything-but", Value::Array(others)) if !others.is_empty() && others.iter().all(is_text_or_number) => {
-            Ok(Rule::AnythingBut(others.clone()))
-        }
-        ("anything-but", other) if is_text_or_number(other) => Ok(Rule::AnythingBut(vec![other.clone()])),
-        ("numeric", Value::Array(terms)) => {
-            parse_numeric(terms).ok_or_else(|| error(path, "\"numeric\" takes one or two comparisons, each with a number"))
-        }
-        ("prefix" | "exists" | "anything-but" | "numeric", _) => Err(error(path, &format!("\"{operator}\" does not take this operand"))),
-        _ => Err(error(path, &format!("the operator \"{operator}\" is not supported"))),
     }
-}
 
-fn parse_numeric(terms: &[Value]) -> Option<Rule> {
-    let comparisons = terms.chunks(2).map(|term| match term {
-        [Value::String(comparison), Value::Number(bound)] => Some((Comparison::parse(comparison)?, bound.as_f64()?)),
-        _ => None,
-    });
-    let comparisons = comparisons.collect::<Option<Vec<_>>>()?;
-    matches!(comparisons.len(), 1 | 2).then_some(Rule::Numeric(comparisons))
-}
-
-fn is_text_or_number(value: &Value) -> bool {
-    value.is_string() || value.is_number()
-}
-
-fn error(path: &str, problem: &str) -> PatternError {
-    PatternError { path: path.to_owned(), problem: problem.to_owned() }
+    /// A pattern for JSON lets no plain text pass, and one for plain text no JSON.
+    pub(super) fn matches(&self, body: &str) -> bool {
+        let json = serde_json::from_str(body).ok().filter(|json: &Value| json.is_object() || json.is_array());
+        match (&self.0, json) {
+            (Field::Object(pattern), Some(json)) => pattern.matches(&json),
+            (Field::AnyOf(rules), None) => {
+                let body = Value::from(body);
+                rules.iter().any(|rule| rule.holds_for_one(&[&body], &[&body]))
+            }
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]

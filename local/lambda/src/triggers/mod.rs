@@ -1,13 +1,17 @@
 //! What invokes functions without being asked: queues, streams and schedules.
 
+mod attempts;
 mod batch;
+mod discarded;
 mod filter;
 mod queue;
 mod reader;
+mod reorder;
 mod schedule;
 mod stream;
+mod trim;
 
-use tintype_cloud::{sqs::Queues, state::Control};
+use tintype_cloud::{dynamodb::Streams, sqs::Queues, state::Control};
 use tintype_template::deployment::{Deployment, Function, Trigger};
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -21,11 +25,13 @@ pub fn start(
     lambda: &Lambda,
     queues: &Queues,
     database: &dynoxide::Database,
+    streams: &Streams,
     control: &Control,
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, Error> {
     stream::prepare(control)?;
-    let mut tasks = Vec::new();
+    let with = stream::Surroundings { queues, database, streams, control, chaos: lambda.chaos(), stop };
+    let mut tasks = vec![trim::start(deployment, streams, control, stop)];
     for function in &deployment.functions {
         // Every function of the deployment has a pool: `lambda` was started with them.
         let Some(pool) = lambda.pool(&function.name) else { continue };
@@ -36,7 +42,7 @@ pub fn start(
                     tasks.extend(queue::start(trigger, pool, queues, stop)?);
                 }
                 Trigger::Stream(trigger) => {
-                    tasks.push(stream::start(trigger, pool, queues, database, control, stop)?);
+                    tasks.push(stream::start(trigger, pool, &with)?);
                 }
                 Trigger::Schedule(trigger) => {
                     tasks.push(schedule::start(trigger, function, lambda, stop));

@@ -16,7 +16,7 @@ use crate::{
 struct Mapped {
     queues: Queues,
     stop: watch::Sender<bool>,
-    pollers: Vec<JoinHandle<()>>,
+    poller: Option<JoinHandle<()>>,
     pool: Arc<Pool>,
     _state: fake::State,
 }
@@ -24,19 +24,21 @@ struct Mapped {
 async fn mapped(visibility: Duration, trigger: QueueTrigger, spawn: Spawn) -> Mapped {
     let state = fake::state(&[fake::queue("work", visibility)]);
     let api = Arc::new(RuntimeApi::start().await.unwrap());
-    let pool = Pool::new(fake::function("fanout"), api, spawn);
+    let pool = Pool::new(fake::function("fanout"), api, spawn, tintype_chaos::Chaos::new([]).place("fanout"));
     let (stop, stopping) = watch::channel(false);
     let queues = state.queues.clone();
-    let pollers = start(&trigger, &pool, &queues, &stopping).unwrap();
-    Mapped { queues, stop, pollers, pool, _state: state }
+    let poller = start(&trigger, &pool, &queues, &stopping).unwrap();
+    Mapped { queues, stop, poller, pool, _state: state }
 }
 
 fn trigger() -> QueueTrigger {
     QueueTrigger {
+        id: "fanout-work".to_owned(),
         queue_arn: fake::queue_arn("work"),
         batch_size: 10,
         window: Duration::ZERO,
         max_concurrency: Some(2),
+        filters: Vec::new(),
         partial_failures: true,
     }
 }
@@ -95,6 +97,7 @@ async fn a_function_gets_the_event_that_sqs_sends_it() {
         ]
         .into(),
         trace_header: Some("Root=1-2-3".to_owned()),
+        group_id: Some("author".to_owned()),
         ..Default::default()
     };
     let sent = mapped.queues.send("work", message).unwrap();
@@ -109,7 +112,28 @@ async fn a_function_gets_the_event_that_sqs_sends_it() {
     assert_eq!(record["awsRegion"], "us-east-1");
     assert_eq!(record["attributes"]["ApproximateReceiveCount"], "1");
     assert_eq!(record["attributes"]["AWSTraceHeader"], "Root=1-2-3");
-    assert!(record["attributes"]["SentTimestamp"].is_string());
+    assert_eq!(record["attributes"]["MessageGroupId"], "author");
+    let fields = |value: &Value| {
+        let mut fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        fields.sort_unstable();
+        fields
+    };
+    let attributes =
+        ["AWSTraceHeader", "ApproximateFirstReceiveTimestamp", "ApproximateReceiveCount", "MessageGroupId", "SenderId", "SentTimestamp"];
+    assert_eq!(fields(&record["attributes"]), attributes);
+    assert!(record["attributes"].as_object().unwrap().values().all(Value::is_string));
+    let all = [
+        "attributes",
+        "awsRegion",
+        "body",
+        "eventSource",
+        "eventSourceARN",
+        "md5OfBody",
+        "messageAttributes",
+        "messageId",
+        "receiptHandle",
+    ];
+    assert_eq!(fields(record), all);
     assert!(record["receiptHandle"].is_string());
     assert_eq!(
         record["messageAttributes"],
@@ -136,13 +160,27 @@ async fn only_the_messages_that_failed_come_again() {
     }
     until("the failure has come three times", || count(&seen, "bad") == 3).await;
     mapped.stop.send_replace(true);
-    for poller in mapped.pollers {
-        poller.await.unwrap();
-    }
+    mapped.poller.unwrap().await.unwrap();
     assert_eq!((count(&seen, "good"), count(&seen, "fine")), (1, 1));
     mapped.queues.show_received("work").unwrap();
     let left = mapped.queues.receive("work", 10, Duration::ZERO, None).await.unwrap();
     assert_eq!(left, [], "all are deleted");
+}
+
+#[tokio::test]
+async fn what_failed_comes_again_when_the_visibility_timeout_is_over_and_not_before() {
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let noted = Arc::clone(&times);
+    let spawn = fake::workers(move |_| {
+        noted.lock().unwrap().push(Instant::now());
+        async { Answer::Fail(fake::refusal()) }
+    });
+    let mapped = mapped(Duration::from_secs(1), trigger(), spawn).await;
+    send(&mapped.queues, "bad");
+    until("it has come thrice", || times.lock().unwrap().len() >= 3).await;
+    let times = times.lock().unwrap().clone();
+    // The clock of the queue counts milliseconds, and begins before the function does.
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] > Duration::from_millis(800)), "{times:?}");
 }
 
 #[tokio::test]
@@ -230,17 +268,112 @@ async fn messages_in_hand_when_the_host_stops_or_dies_come_again_at_once() {
             mapped.stop.send_replace(true);
             mapped.pool.stop().await;
         }
-        for poller in mapped.pollers {
-            if !stopped_cleanly {
-                poller.abort();
-            }
-            assert_eq!(poller.await.is_ok(), stopped_cleanly);
+        let poller = mapped.poller.unwrap();
+        if !stopped_cleanly {
+            poller.abort();
         }
+        assert_eq!(poller.await.is_ok(), stopped_cleanly);
 
         let (lively, seen) = failing("none", 0, |_| Answer::Exit);
-        let pool = Pool::new(fake::function("fanout"), Arc::new(RuntimeApi::start().await.unwrap()), lively);
+        let pool = fake::pool(fake::function("fanout"), lively).await;
         let (_stop, stopping) = watch::channel(false);
         start(&trigger(), &pool, &mapped.queues, &stopping).unwrap();
         until("the message has come again", || count(&seen, "hello") == 1).await;
     }
+}
+
+/// A mapping of `work`, whose messages go to `dead` when they were received twice.
+async fn with_dead_letter_queue(trigger: QueueTrigger, spawn: Spawn) -> Mapped {
+    let dead_letter_arn = fake::queue_arn("dead");
+    let redrive = tintype_template::deployment::Redrive { dead_letter_arn, max_receive_count: 2 };
+    let work = tintype_template::deployment::Queue { redrive: Some(redrive), ..fake::queue("work", Duration::from_secs(2)) };
+    let state = fake::state(&[work, fake::queue("dead", Duration::from_secs(30))]);
+    let pool = fake::pool(fake::function("fanout"), spawn).await;
+    let (stop, stopping) = watch::channel(false);
+    let queues = state.queues.clone();
+    let poller = start(&trigger, &pool, &queues, &stopping).unwrap();
+    Mapped { queues, stop, poller, pool, _state: state }
+}
+
+#[tokio::test]
+async fn a_message_that_fails_too_often_goes_to_the_dead_letter_queue() {
+    let (spawn, seen) = failing("bad", usize::MAX, |_| Answer::Exit);
+    // One at a time, so that none is received again while it waits for a worker.
+    let mapped = with_dead_letter_queue(QueueTrigger { batch_size: 1, max_concurrency: Some(1), ..trigger() }, spawn).await;
+    send(&mapped.queues, "bad");
+    send(&mapped.queues, "good");
+    let mut dead = Vec::new();
+    for _ in 0..3 {
+        if dead.is_empty() {
+            dead = mapped.queues.receive("dead", 10, Duration::from_secs(20), None).await.unwrap();
+        }
+    }
+    let bodies: Vec<_> = dead.iter().map(|message| message.body.as_str()).collect();
+    assert_eq!(bodies, ["bad"]);
+    assert_eq!(dead[0].system.get("DeadLetterQueueSourceArn"), Some(&fake::queue_arn("work")));
+    assert_eq!((count(&seen, "bad"), count(&seen, "good")), (2, 1));
+}
+
+#[tokio::test]
+async fn messages_that_no_filter_lets_through_are_deleted() {
+    let (spawn, seen) = failing("none", 0, |_| Answer::Exit);
+    let filters = vec![json!({ "body": { "kind": ["loud"] } }), json!({ "body": [{ "prefix": "loud" }] })];
+    let mapped = mapped(Duration::from_secs(1), QueueTrigger { filters, ..trigger() }, spawn).await;
+    for body in [r#"{"kind":"silent"}"#, "silent", r#"{"kind":"loud"}"#, r#"["loud"]"#, "loud!"] {
+        send(&mapped.queues, body);
+    }
+    until("those that pass have come", || seen.lock().unwrap().len() == 2).await;
+    mapped.stop.send_replace(true);
+    mapped.poller.unwrap().await.unwrap();
+    let mut bodies = seen.lock().unwrap().clone();
+    bodies.sort_unstable();
+    assert_eq!(bodies, ["loud!", r#"{"kind":"loud"}"#]);
+    mapped.queues.show_received("work").unwrap();
+    let left = mapped.queues.receive("work", 10, Duration::ZERO, None).await.unwrap();
+    assert_eq!(left, [], "the others are gone too");
+}
+
+#[tokio::test]
+async fn a_filter_that_is_not_supported_is_refused_at_start() {
+    let state = fake::state(&[fake::queue("work", Duration::from_secs(1))]);
+    let pool = fake::pool(fake::function("fanout"), fake::workers(|_| async { Answer::Exit })).await;
+    let trigger = QueueTrigger { filters: vec![json!({ "attributes": { "SenderId": ["x"] } })], ..trigger() };
+    let (_stop, stopping) = watch::channel(false);
+    assert_eq!(
+        start(&trigger, &pool, &state.queues, &stopping).unwrap_err().to_string(),
+        "the event source fanout-work of fanout has a filter that is not supported: \
+         at the top: the filter of a queue has the field \"body\" and no other"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_for_one_event_comes_in_several() {
+    let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let noted = Arc::clone(&sizes);
+    let spawn = fake::workers(move |call| {
+        noted.lock().unwrap().push(bodies_of(&call.event).len());
+        async { Answer::Succeed(Value::Null) }
+    });
+    let state = fake::state(&[fake::queue("work", Duration::from_secs(30))]);
+    for _ in 0..10 {
+        send(&state.queues, &"x".repeat(900_000));
+    }
+    let pool = fake::pool(fake::function("fanout"), spawn).await;
+    let (_stop, stopping) = watch::channel(false);
+    let one_at_a_time = QueueTrigger { max_concurrency: Some(1), ..trigger() };
+    start(&one_at_a_time, &pool, &state.queues, &stopping).unwrap();
+    until("all have come", || sizes.lock().unwrap().iter().sum::<usize>() == 10).await;
+    assert_eq!(*sizes.lock().unwrap(), [6, 4]);
+}
+
+#[tokio::test]
+async fn the_messages_of_a_function_that_is_off_stay_where_they_are() {
+    let state = fake::state(&[fake::queue("work", Duration::from_secs(30))]);
+    let off = tintype_template::deployment::Function { concurrency: Some(0), ..fake::function("fanout") };
+    let pool = fake::pool(off, fake::workers(|_| async { Answer::Exit })).await;
+    let (_stop, stopping) = watch::channel(false);
+    send(&state.queues, "hello");
+    assert!(start(&trigger(), &pool, &state.queues, &stopping).unwrap().is_none());
+    let left = state.queues.receive("work", 10, Duration::ZERO, None).await.unwrap();
+    assert_eq!(left[0].system["ApproximateReceiveCount"], "1");
 }

@@ -5,28 +5,32 @@ use std::sync::{Arc, OnceLock};
 use dynoxide::{
     Database, DynoxideError,
     actions::{
-        describe_stream::DescribeStreamRequest, get_records::GetRecordsRequest, get_shard_iterator::GetShardIteratorRequest,
-        list_streams::ListStreamsRequest,
+        describe_stream::DescribeStreamRequest, describe_table::DescribeTableRequest, get_records::GetRecordsRequest,
+        get_shard_iterator::GetShardIteratorRequest, list_streams::ListStreamsRequest,
     },
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::region_and_account;
-use crate::destination::timestamp;
 
 /// Most records of one read.
 const MOST_RECORDS: usize = 1000;
+
+/// A position before all records: numbers count microseconds since 1970.
+const BEFORE_ALL: &str = "100000000000000000001";
 
 /// A record of a stream.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     /// Grows along the stream, also as text.
     pub(super) sequence_number: String,
-    /// RFC 3339
-    created: String,
-    /// As the function gets it.
+    /// Seconds since 1970
+    pub(super) created: i64,
+    /// As filters see it.
     pub(super) event: Value,
+    /// As the function gets it: the same in JSON.
+    pub(super) json: String,
 }
 
 /// The stream of one table.
@@ -46,6 +50,8 @@ pub(super) struct Reader {
 struct Stream {
     arn: String,
     shard: String,
+    /// The attribute by which the table's items are spread over shards.
+    partition_key: String,
 }
 
 impl Reader {
@@ -83,13 +89,32 @@ impl Reader {
             .into_iter()
             .map(|record| {
                 let sequence_number = record.dynamodb.sequence_number.clone();
-                let created = created(record.dynamodb.approximate_creation_date_time);
+                // Whole seconds, far below what an integer holds.
+                #[expect(clippy::cast_possible_truncation, reason = "the emulated stream counts seconds")]
+                let created = record.dynamodb.approximate_creation_date_time as i64;
                 let mut event = serde_json::to_value(record).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
                 event["awsRegion"] = self.region.as_str().into();
                 event["eventSourceARN"] = source_arn.as_str().into();
-                Ok(Record { sequence_number, created, event })
+                let json = event.to_string();
+                Ok(Record { sequence_number, created, event, json })
             })
             .collect()
+    }
+
+    /// The position behind all that is written now.
+    pub(super) fn latest(&self) -> Result<String, String> {
+        let described = self.stream().and_then(|stream| {
+            self.database.describe_stream(DescribeStreamRequest { stream_arn: stream.arn.clone(), ..DescribeStreamRequest::default() })
+        });
+        let shards = described.map_err(|error| format!("the stream of {}: {error}", self.table))?.stream_description.shards;
+        let last = shards.into_iter().next().and_then(|shard| shard.sequence_number_range.ending_sequence_number);
+        Ok(last.unwrap_or_else(|| BEFORE_ALL.to_owned()))
+    }
+
+    /// What tells whether records are of one partition, whose order is kept whatever happens.
+    pub(super) fn partition(&self, record: &Record) -> String {
+        let key = self.stream().map(|stream| stream.partition_key.as_str()).unwrap_or_default();
+        record.event["dynamodb"]["Keys"][key].to_string()
     }
 
     fn stream(&self) -> Result<&Stream, DynoxideError> {
@@ -103,7 +128,10 @@ impl Reader {
         let described =
             self.database.describe_stream(DescribeStreamRequest { stream_arn: arn.clone(), ..DescribeStreamRequest::default() })?;
         let shard = described.stream_description.shards.into_iter().next().ok_or_else(missing)?.shard_id;
-        Ok(self.stream.get_or_init(|| Stream { arn, shard }))
+        let table = self.database.describe_table(DescribeTableRequest { table_name: self.table.clone() })?.table;
+        let table = serde_json::to_value(table).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+        let partition_key = table["KeySchema"][0]["AttributeName"].as_str().unwrap_or_default().to_owned();
+        Ok(self.stream.get_or_init(|| Stream { arn, shard, partition_key }))
     }
 
     /// A stream's ARN in the region and account of the function.
@@ -114,23 +142,22 @@ impl Reader {
 
     /// `DDBStreamBatchInfo`, by which an on-failure destination names a batch.
     pub(super) fn batch_info(&self, batch: &[Record]) -> Value {
-        let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Value::Null };
+        let numbers = |record: &&Record| record.sequence_number.clone();
+        let (Some(first), Some(last)) = (batch.iter().min_by_key(numbers), batch.iter().max_by_key(numbers)) else { return Value::Null };
         let shard = self.stream().map(|stream| stream.shard.as_str()).unwrap_or_default();
         json!({
             "shardId": shard,
             "startSequenceNumber": first.sequence_number,
             "endSequenceNumber": last.sequence_number,
-            "approximateArrivalOfFirstRecord": first.created,
-            "approximateArrivalOfLastRecord": last.created,
+            "approximateArrivalOfFirstRecord": written(first.created),
+            "approximateArrivalOfLastRecord": written(last.created),
             "batchSize": batch.len(),
             "streamArn": first.event["eventSourceARN"],
         })
     }
 }
 
-fn created(seconds: f64) -> String {
-    // Whole seconds since 1970, far below what an integer holds.
-    #[expect(clippy::cast_possible_truncation, reason = "the emulated stream counts seconds")]
-    let seconds = seconds as i64;
-    Timestamp::from_second(seconds).map(timestamp).unwrap_or_default()
+/// RFC 3339, as the destination is told.
+fn written(seconds: i64) -> String {
+    Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }

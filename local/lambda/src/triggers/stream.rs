@@ -7,37 +7,49 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rusqlite::OptionalExtension;
-use serde_json::json;
+use tintype_chaos::{Chaos, Fault, Place};
 use tintype_cloud::{
+    dynamodb::Streams,
     say,
     sqs::Queues,
     state::{self, Control},
+    unix_millis,
 };
-use tintype_template::deployment::StreamTrigger;
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tintype_template::deployment::{StartingPosition, StreamTrigger};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
-    batch::failed_items,
+    attempts::{Attempts, Piece, Policy, Verdict},
+    batch::{self, MOST_BYTES, failed_items},
+    discarded::Discarded,
     filter::Pattern,
     reader::{Reader, Record},
+    reorder::shuffled,
     title,
 };
 use crate::{
-    Error,
-    destination::{self, Failure},
+    Error, destination,
     invocation::{Invocation, InvokeError},
     pool::Pool,
     stop::stopped,
 };
 
-/// Pauses between looks at a stream: short after a record came, then longer and longer. A look costs
-/// an indexed query in this process.
-const SHORTEST_IDLE: Duration = Duration::from_millis(10);
-const LONGEST_IDLE: Duration = Duration::from_millis(100);
+/// From one look at a stream to the next: whoever writes a lot is looked at for many writes at once.
+const SHORTEST_GAP: Duration = Duration::from_millis(5);
 
-/// Pauses between attempts at a batch, doubled each time.
+/// A look that nothing gives occasion to: somebody may have written to the database's file by other ways.
+const LONGEST_IDLE: Duration = Duration::from_secs(1);
+
+/// Pauses between attempts at a batch, or at reading, doubled each time.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// How old a record may grow that the function has failed on, unless the mapping says less: so long a stream keeps it.
+const EXPIRY: Duration = Duration::from_hours(24);
 
 /// Makes the table of positions.
 pub(super) fn prepare(control: &Control) -> Result<(), state::Error> {
@@ -52,6 +64,25 @@ pub(super) fn prepare(control: &Control) -> Result<(), state::Error> {
     })
 }
 
+/// The last record that a mapping is done with.
+pub(super) fn position_of(control: &Control, mapping: &str) -> Result<Option<String>, state::Error> {
+    control.with(|database| {
+        database.query_row("SELECT sequence_number FROM stream_positions WHERE mapping = ?1", [mapping], |row| row.get(0)).optional()
+    })
+}
+
+fn store_position(control: &Control, mapping: &str, position: &str) -> Result<(), state::Error> {
+    control.with(|database| {
+        database
+            .prepare_cached(
+                "INSERT INTO stream_positions (mapping, sequence_number) VALUES (?1, ?2)
+                 ON CONFLICT (mapping) DO UPDATE SET sequence_number = excluded.sequence_number",
+            )?
+            .execute([mapping, position])
+            .map(drop)
+    })
+}
+
 /// One mapping. An emulated stream has one shard, so one task keeps the order.
 struct Mapping {
     trigger: StreamTrigger,
@@ -60,38 +91,47 @@ struct Mapping {
     queues: Queues,
     control: Control,
     reader: Reader,
+    writes: watch::Receiver<()>,
+    /// When it last looked at the stream.
+    looked: Instant,
+    chaos: Place,
     stop: watch::Receiver<bool>,
 }
 
 /// The host stops, and what is in hand is left as it is.
 struct Stopped;
 
-/// Records that are tried together.
-struct Piece<'a> {
-    records: &'a [Record],
-    /// How often the function has failed on them.
-    attempts: u32,
+/// What a mapping works with.
+pub(super) struct Surroundings<'a> {
+    pub(super) queues: &'a Queues,
+    pub(super) database: &'a dynoxide::Database,
+    pub(super) streams: &'a Streams,
+    pub(super) control: &'a Control,
+    pub(super) chaos: &'a Chaos,
+    pub(super) stop: &'a watch::Receiver<bool>,
 }
 
-pub(super) fn start(
-    trigger: &StreamTrigger,
-    pool: &Arc<Pool>,
-    queues: &Queues,
-    database: &dynoxide::Database,
-    control: &Control,
-    stop: &watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, Error> {
+pub(super) fn start(trigger: &StreamTrigger, pool: &Arc<Pool>, with: &Surroundings<'_>) -> Result<JoinHandle<()>, Error> {
     let filters = trigger.filters.iter().map(Pattern::parse).collect::<Result<_, _>>();
     let mapping = Mapping {
         trigger: trigger.clone(),
         filters: filters.map_err(|source| Error::Filter { id: trigger.id.clone(), function: pool.function.name.clone(), source })?,
         pool: Arc::clone(pool),
-        queues: queues.clone(),
-        control: control.clone(),
-        reader: Reader::new(database.clone(), &trigger.table, &pool.function.arn),
-        stop: stop.clone(),
+        queues: with.queues.clone(),
+        control: with.control.clone(),
+        reader: Reader::new(with.database.clone(), &trigger.table, &pool.function.arn),
+        writes: with.streams.writes(),
+        looked: Instant::now(),
+        chaos: with.chaos.place("streams"),
+        stop: with.stop.clone(),
     };
-    let position = mapping.position()?;
+    let mut position = position_of(with.control, &trigger.id)?;
+    if position.is_none() && trigger.start == StartingPosition::Latest {
+        let latest = mapping.reader.latest().map_err(|why| Error::Stream { id: trigger.id.clone(), why })?;
+        // Else the next start would begin with what is the latest then.
+        store_position(with.control, &trigger.id, &latest)?;
+        position = Some(latest);
+    }
     Ok(tokio::spawn(async move {
         // Ends when the host stops; there is nobody to tell.
         let Err(Stopped) = mapping.run(position).await;
@@ -100,20 +140,21 @@ pub(super) fn start(
 
 impl Mapping {
     async fn run(mut self, mut position: Option<String>) -> Result<Infallible, Stopped> {
-        let mut idle = SHORTEST_IDLE;
+        let mut stored = Instant::now();
         loop {
             let (records, last) = self.gather(position.clone()).await?;
             if last == position {
-                self.sleep(idle).await?;
-                idle = (idle * 2).min(LONGEST_IDLE);
+                self.news(LONGEST_IDLE).await?;
                 continue;
             }
-            idle = SHORTEST_IDLE;
-            for batch in records.chunks(self.trigger.batch_size.max(1)) {
-                self.work_on(batch).await?;
+            for batch in batch::cut(records.iter().map(|record| record.json.len()), self.trigger.batch_size) {
+                self.work_on(&records[batch]).await?;
             }
-            // Also past records that no filter let through.
-            self.done_until(last.as_deref());
+            // Also past records that no filter let through; of those alone not each time, for they may be read again.
+            if !records.is_empty() || stored.elapsed() > LONGEST_IDLE {
+                self.done_until(last.as_deref());
+                stored = Instant::now();
+            }
             position = last;
         }
     }
@@ -122,21 +163,18 @@ impl Mapping {
     /// lasts or until a batch is full. Returns those that pass, and the position after all.
     async fn gather(&mut self, mut position: Option<String>) -> Result<(Vec<Record>, Option<String>), Stopped> {
         let mut passed = Vec::new();
+        let mut bytes = 0;
         let mut window_ends = None;
         loop {
-            match self.reader.read(position.clone()).await {
-                Ok(records) => {
-                    if let Some(last) = records.last() {
-                        position = Some(last.sequence_number.clone());
-                    }
-                    passed.extend(records.into_iter().filter(|record| self.passes(record)));
-                }
-                Err(error) => {
-                    self.say(&error);
-                    self.sleep(LONGEST_RETRY).await?;
-                }
+            let records = self.read(position.clone()).await?;
+            if let Some(last) = records.last() {
+                position = Some(last.sequence_number.clone());
             }
-            if passed.is_empty() || passed.len() >= self.trigger.batch_size {
+            for record in records.into_iter().filter(|record| self.passes(record)) {
+                bytes += record.json.len();
+                passed.push(record);
+            }
+            if passed.is_empty() || passed.len() >= self.trigger.batch_size || bytes >= MOST_BYTES {
                 return Ok((passed, position));
             }
             let ends = *window_ends.get_or_insert_with(|| Instant::now() + self.trigger.window);
@@ -144,7 +182,63 @@ impl Mapping {
             if left.is_zero() {
                 return Ok((passed, position));
             }
-            self.sleep(left.min(LONGEST_IDLE)).await?;
+            self.news(left).await?;
+        }
+    }
+
+    /// The records after a position, as soon as they can be read.
+    async fn read(&mut self, position: Option<String>) -> Result<Vec<Record>, Stopped> {
+        let mut pause = FIRST_RETRY;
+        loop {
+            // Whatever is written from now on is news.
+            self.writes.mark_unchanged();
+            self.looked = Instant::now();
+            let why = match self.reader.read(position.clone()).await {
+                // What fails on purpose does so where it can be seen: an idle mapping asks for no fault.
+                Ok(records) if !records.is_empty() => {
+                    self.delay().await?;
+                    match self.fails_on_purpose() {
+                        Some(why) => why.to_owned(),
+                        None => return Ok(records),
+                    }
+                }
+                Ok(none) => return Ok(none),
+                Err(error) => error,
+            };
+            self.say(&why);
+            self.sleep(pause).await?;
+            pause = (pause * 2).min(LONGEST_RETRY);
+        }
+    }
+
+    fn fails_on_purpose(&self) -> Option<&'static str> {
+        if self.chaos.strikes(Fault::Error) {
+            Some("the stream could not be read (chaos)")
+        } else if self.chaos.strikes(Fault::Throttle) {
+            Some("too many requests to the stream (chaos)")
+        } else {
+            None
+        }
+    }
+
+    /// Waits until something is written, but no longer than `most`.
+    async fn news(&mut self, most: Duration) -> Result<(), Stopped> {
+        let written = tokio::select! {
+            () = stopped(&mut self.stop) => return Err(Stopped),
+            written = timeout(most, self.writes.changed()) => written,
+        };
+        if let Ok(Err(_)) = written {
+            // Nobody is left to write.
+            self.sleep(most).await?;
+        }
+        sleep_until(self.looked + SHORTEST_GAP).await;
+        Ok(())
+    }
+
+    async fn delay(&mut self) -> Result<(), Stopped> {
+        tokio::select! {
+            () = stopped(&mut self.stop) => Err(Stopped),
+            () = self.chaos.delay() => Ok(()),
         }
     }
 
@@ -154,51 +248,87 @@ impl Mapping {
 
     /// Tries a batch, and what failed of it, until all of it is done or given up.
     async fn work_on(&mut self, batch: &[Record]) -> Result<(), Stopped> {
-        // The earliest on top: the order of the stream is kept.
-        let mut pieces = vec![Piece { records: batch, attempts: 0 }];
+        if !self.chaos.strikes(Fault::Reorder) {
+            return self.work_through(batch, true).await;
+        }
+        let records = shuffled(batch, |record| self.reader.partition(record), |below| self.chaos.choose(Fault::Reorder, below));
+        self.work_through(&records, false).await
+    }
+
+    /// Where records are not `in_order`, no position lies within them: it is stored after the last.
+    async fn work_through(&mut self, records: &[Record], in_order: bool) -> Result<(), Stopped> {
+        let mut attempts = Attempts::new(Policy { bisect: self.trigger.bisect, max_retries: self.trigger.max_retries }, records);
         let mut pause = FIRST_RETRY;
-        while let Some(piece) = pieces.pop() {
+        let done = |this: &Self, records: &[Record]| {
+            if in_order {
+                this.done_until(records.last().map(|record| &*record.sequence_number));
+            }
+        };
+        while let Some(mut piece) = attempts.next() {
+            let expired = piece.records.partition_point(|record| self.is_expired(record, piece.tried));
+            if expired > 0 {
+                let (old, young) = piece.records.split_at(expired);
+                self.give_up(old, &Discarded::expired(piece.attempts)).await?;
+                done(self, old);
+                if young.is_empty() {
+                    continue;
+                }
+                piece.records = young;
+            }
             let (request_id, outcome) = self.invoke(piece.records).await;
             let (succeeded, error) = match outcome {
+                Ok(()) if !piece.done_before && self.chaos.strikes(Fault::Duplicate) => {
+                    // As if its position had not been stored.
+                    attempts.again(Piece { done_before: true, ..piece });
+                    continue;
+                }
                 Ok(()) => {
-                    self.done_until(last_of(piece.records));
+                    done(self, piece.records);
                     pause = FIRST_RETRY;
                     continue;
                 }
                 Err((_, InvokeError::Stopping)) => return Err(Stopped),
                 // It has not begun, which is no attempt.
                 Err((_, InvokeError::Throttled)) => {
+                    attempts.again(Piece { tried: true, ..piece });
                     self.sleep(pause).await?;
                     pause = (pause * 2).min(LONGEST_RETRY);
-                    pieces.push(piece);
                     continue;
                 }
                 Err(failure) => failure,
             };
-            let (done, failed) = piece.records.split_at(succeeded);
-            self.done_until(last_of(done));
-            let attempts = piece.attempts + 1;
-            if self.trigger.bisect && failed.len() > 1 {
-                // Cutting is no attempt: each half has as many left as the whole had.
-                let (head, tail) = failed.split_at(failed.len() / 2);
-                pieces.push(Piece { records: tail, attempts: piece.attempts });
-                pieces.push(Piece { records: head, attempts: piece.attempts });
-            } else if self.trigger.max_retries.is_some_and(|most| attempts > most) {
-                self.give_up(failed, &request_id, attempts, &error).await?;
-            } else {
-                self.sleep(pause).await?;
-                pause = (pause * 2).min(LONGEST_RETRY);
-                pieces.push(Piece { records: failed, attempts });
+            done(self, &piece.records[..succeeded]);
+            match attempts.failed(piece, succeeded) {
+                Verdict::Cut => {}
+                Verdict::Retry => {
+                    self.sleep(pause).await?;
+                    pause = (pause * 2).min(LONGEST_RETRY);
+                }
+                Verdict::GiveUp(piece) => {
+                    let why = String::from_utf8_lossy(&error.payload()).into_owned();
+                    self.give_up(piece.records, &Discarded::exhausted(request_id, piece.attempts, why)).await?;
+                    done(self, piece.records);
+                }
             }
         }
         Ok(())
     }
 
+    /// Whether a record is too old to be given to the function. Unless the mapping sets an age, only one that it has been
+    /// given before: the host may have been off for days.
+    fn is_expired(&self, record: &Record, tried: bool) -> bool {
+        let most = match self.trigger.max_age {
+            Some(age) => age.min(EXPIRY),
+            None if tried => EXPIRY,
+            None => return false,
+        };
+        unix_millis() / 1000 - record.created > most.as_secs().cast_signed()
+    }
+
     /// Invokes the function with records. On failure it says how many of them, from the first,
     /// succeeded all the same.
     async fn invoke(&self, records: &[Record]) -> (String, Result<(), (usize, InvokeError)>) {
-        let events: Vec<_> = records.iter().map(|record| &record.event).collect();
-        let payload = Bytes::from(json!({ "Records": events }).to_string());
+        let payload = Bytes::from(batch::event(records.iter().map(|record| record.json.as_str())));
         let invocation = Invocation::batch(payload);
         let request_id = invocation.request_id.clone();
         let outcome = match self.pool.invoke(invocation).await {
@@ -209,44 +339,24 @@ impl Mapping {
         (request_id, outcome)
     }
 
-    /// Tells the on-failure destination of records that are tried no more, and goes past them.
-    async fn give_up(&mut self, records: &[Record], request_id: &str, attempts: u32, error: &InvokeError) -> Result<(), Stopped> {
+    /// Tells the on-failure destination of records that are tried no more.
+    async fn give_up(&mut self, records: &[Record], discarded: &Discarded) -> Result<(), Stopped> {
         let info = self.reader.batch_info(records);
-        let said = String::from_utf8_lossy(&error.payload()).into_owned();
-        self.say(&format!("gave up records, attempts {attempts}, {info}: {said}"));
-        if let Some(queue_arn) = self.trigger.on_failure.clone() {
-            let function_arn = self.pool.function.arn.clone();
-            let failure = Failure { request_id, function_arn: &function_arn, condition: "RetryAttemptsExhausted", attempts, error };
-            let record = failure.stream(info);
-            // Not past them before they are kept elsewhere.
-            while let Err(error) = destination::send(&self.queues, &queue_arn, &record) {
-                self.say(&error.to_string());
-                self.sleep(LONGEST_RETRY).await?;
-            }
+        self.say(&format!("gave up records, {}, attempts {}, {info}: {}", discarded.condition, discarded.attempts, discarded.why));
+        let Some(queue_arn) = self.trigger.on_failure.clone() else { return Ok(()) };
+        let record = discarded.record(&self.pool.function.arn, info);
+        // Not past them before they are kept elsewhere.
+        while let Err(error) = destination::send(&self.queues, &queue_arn, &record) {
+            self.say(&error.to_string());
+            self.sleep(LONGEST_RETRY).await?;
         }
-        self.done_until(last_of(records));
         Ok(())
-    }
-
-    fn position(&self) -> Result<Option<String>, state::Error> {
-        self.control.with(|database| {
-            database
-                .query_row("SELECT sequence_number FROM stream_positions WHERE mapping = ?1", [&self.trigger.id], |row| row.get(0))
-                .optional()
-        })
     }
 
     /// Stores how far the function has come.
     fn done_until(&self, position: Option<&str>) {
         let Some(position) = position else { return };
-        let stored = self.control.with(|database| {
-            database.execute(
-                "INSERT INTO stream_positions (mapping, sequence_number) VALUES (?1, ?2)
-                 ON CONFLICT (mapping) DO UPDATE SET sequence_number = excluded.sequence_number",
-                [&self.trigger.id, position],
-            )
-        });
-        if let Err(error) = stored {
+        if let Err(error) = store_position(&self.control, &self.trigger.id, position) {
             // It goes on: after a restart the records since the last stored position come again.
             self.say(&error.to_string());
         }
@@ -273,10 +383,6 @@ fn first_failure(records: &[Record], answer: Bytes) -> Result<(), (usize, Invoke
         None => None,
     };
     Err((first.unwrap_or(0), InvokeError::FunctionError { payload: answer }))
-}
-
-fn last_of(records: &[Record]) -> Option<&str> {
-    records.last().map(|record| &*record.sequence_number)
 }
 
 #[cfg(test)]

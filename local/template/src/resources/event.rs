@@ -1,12 +1,13 @@
 //! The events of a function: routes of the API, notifications of buckets, and triggers.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::{Identity, Kind, function::on_failure};
+use super::{Identity, Kind, function::on_failure, schedule};
 use crate::{
-    deployment::{Api, Deployment, Notification, QueueTrigger, Route, ScheduleTrigger, StreamTrigger, Trigger},
+    deployment::{Api, Deployment, Notification, QueueTrigger, Route, StartingPosition, StreamTrigger, Trigger},
     error::Error,
     fields::{self, Fields},
     intrinsics::Scope,
@@ -20,6 +21,10 @@ const QUEUE_BATCH_SIZE: u32 = 10;
 /// The most records of a batch, and the most seconds to wait for them.
 const MOST_BATCH_SIZE: u32 = 10_000;
 const MOST_WINDOW: u32 = 300;
+
+/// Filters of a mapping: five, and ten for who asks AWS for more. The characters of each.
+const MOST_FILTERS: usize = 10;
+const LONGEST_PATTERN: usize = 4096;
 
 /// Reads the event `name` of `function`, whose logical id is `logical_id`. A route goes to the API of `deployment` and a notification
 /// to its bucket; anything else is a trigger.
@@ -51,9 +56,9 @@ pub(super) fn read(
             });
             Ok(None)
         }
-        "SQS" => fields::read(&properties, what, scope, queue).map(|trigger| Some(Trigger::Queue(trigger))),
-        "DynamoDB" => fields::read(&properties, what, scope, |fields| stream(fields, id)).map(|trigger| Some(Trigger::Stream(trigger))),
-        "Schedule" => fields::read(&properties, what, scope, |fields| schedule(fields, id)).map(|trigger| Some(Trigger::Schedule(trigger))),
+        "SQS" => Ok(fields::read(&properties, what, scope, |fields| queue(fields, id))?.map(Trigger::Queue)),
+        "DynamoDB" => Ok(fields::read(&properties, what, scope, |fields| stream(fields, id))?.map(Trigger::Stream)),
+        "Schedule" => Ok(fields::read(&properties, what, scope, |fields| schedule::read(fields, id))?.map(Trigger::Schedule)),
         _ => Err(node.error(format!("events of type {kind} are not known to the local host"))),
     }
 }
@@ -96,44 +101,85 @@ fn notification(fields: &mut Fields<'_>, function: &Identity) -> Result<(String,
         })
     })?;
     let rules = rules.flatten().unwrap_or_default();
-    let rule = |wanted| rules.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()).unwrap_or_default();
+    let rule = |wanted| rules.iter().find(|(name, _)| name == wanted).map(|(_, value)| decoded(value)).unwrap_or_default();
     let notification = Notification { function: function.name.clone(), events, prefix: rule("prefix"), suffix: rule("suffix") };
     Ok((bucket.name.clone(), notification))
 }
 
-fn queue(fields: &mut Fields<'_>) -> Result<QueueTrigger, Error> {
+/// Filters are written as keys are in events: `My+photos%2F` is `My photos/`.
+fn decoded(value: &str) -> String {
+    percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// `None` if the mapping is switched off.
+fn queue(fields: &mut Fields<'_>, id: String) -> Result<Option<QueueTrigger>, Error> {
     let queue = fields.resource("Queue", Kind::Queue, "Arn")?.ok_or_else(|| fields.missing("Queue"))?;
     let window = fields.seconds("MaximumBatchingWindowInSeconds", 0..=MOST_WINDOW)?.unwrap_or_default();
     // A larger batch has to be waited for.
     let most = if window.is_zero() { QUEUE_BATCH_SIZE } else { MOST_BATCH_SIZE };
-    Ok(QueueTrigger {
+    let enabled = fields.boolean("Enabled")?.unwrap_or(true);
+    let trigger = QueueTrigger {
+        id,
         queue_arn: queue.arn(),
         batch_size: fields.whole("BatchSize", 1..=most)?.unwrap_or(QUEUE_BATCH_SIZE) as usize,
         window,
         max_concurrency: fields.nested("ScalingConfig", |scaling| scaling.whole("MaximumConcurrency", 2..=1000))?.flatten(),
+        filters: filters(fields)?,
         partial_failures: partial_failures(fields)?,
-    })
+    };
+    Ok(enabled.then_some(trigger))
 }
 
-fn stream(fields: &mut Fields<'_>, id: String) -> Result<StreamTrigger, Error> {
+/// `None` if the mapping is switched off.
+fn stream(fields: &mut Fields<'_>, id: String) -> Result<Option<StreamTrigger>, Error> {
     let table = fields.resource("Stream", Kind::Table, "StreamArn")?.ok_or_else(|| fields.missing("Stream"))?;
-    fields.fixed("StartingPosition", "TRIM_HORIZON")?;
-    let filters = fields.nested("FilterCriteria", |criteria| criteria.each("Filters", pattern))?;
-    Ok(StreamTrigger {
+    let start = match fields.required("StartingPosition")?.as_str() {
+        "TRIM_HORIZON" => StartingPosition::Oldest,
+        "LATEST" => StartingPosition::Latest,
+        other => return Err(fields.place.error(format!("a DynamoDB stream is read from TRIM_HORIZON or LATEST, not from {other}"))),
+    };
+    let enabled = fields.boolean("Enabled")?.unwrap_or(true);
+    let trigger = StreamTrigger {
         id,
         table: table.name.clone(),
+        start,
         batch_size: fields.whole("BatchSize", 1..=MOST_BATCH_SIZE)?.unwrap_or(STREAM_BATCH_SIZE) as usize,
         window: fields.seconds("MaximumBatchingWindowInSeconds", 0..=MOST_WINDOW)?.unwrap_or_default(),
-        filters: filters.unwrap_or_default(),
-        max_retries: fields.whole("MaximumRetryAttempts", 0..=10_000)?,
+        filters: filters(fields)?,
+        max_retries: limited(fields, "MaximumRetryAttempts", 0..=10_000)?,
+        max_age: limited(fields, "MaximumRecordAgeInSeconds", 60..=604_800)?.map(|seconds| Duration::from_secs(seconds.into())),
         bisect: fields.boolean("BisectBatchOnFunctionError")?.unwrap_or_default(),
         partial_failures: partial_failures(fields)?,
         on_failure: on_failure(fields)?,
-    })
+    };
+    Ok(enabled.then_some(trigger))
+}
+
+/// A whole number, or -1 for no limit.
+fn limited(fields: &mut Fields<'_>, name: &str, allowed: RangeInclusive<u32>) -> Result<Option<u32>, Error> {
+    let Some(node) = fields.node(name)? else { return Ok(None) };
+    let text = node.text()?;
+    match text.parse() {
+        Ok(number) if allowed.contains(&number) => Ok(Some(number)),
+        _ if text == "-1" => Ok(None),
+        _ => Err(node.error(format!("`{text}` is neither from {} to {} nor -1", allowed.start(), allowed.end()))),
+    }
+}
+
+/// The patterns of `FilterCriteria`.
+fn filters(fields: &mut Fields<'_>) -> Result<Vec<Value>, Error> {
+    let filters = fields.nested("FilterCriteria", |criteria| criteria.each("Filters", pattern))?.unwrap_or_default();
+    if filters.len() > MOST_FILTERS {
+        return Err(fields.place.error(format!("a mapping has at most {MOST_FILTERS} filters")));
+    }
+    Ok(filters)
 }
 
 fn pattern(filter: &mut Fields<'_>) -> Result<Value, Error> {
     let pattern = filter.required("Pattern")?;
+    if pattern.len() > LONGEST_PATTERN {
+        return Err(filter.place.error(format!("a pattern has at most {LONGEST_PATTERN} characters")));
+    }
     serde_json::from_str(&pattern).map_err(|error| filter.place.error(format!("the pattern is no JSON: {error}")))
 }
 
@@ -145,39 +191,6 @@ fn partial_failures(fields: &mut Fields<'_>) -> Result<bool, Error> {
     }
 }
 
-fn schedule(fields: &mut Fields<'_>, name: String) -> Result<ScheduleTrigger, Error> {
-    let schedule = fields.required("Schedule")?;
-    let every = rate(&schedule)
-        .ok_or_else(|| fields.place.error(format!("the local host knows schedules like `rate(1 minute)`, not `{schedule}`")))?;
-    Ok(ScheduleTrigger { name, every })
-}
-
-/// `rate(5 minutes)`
-fn rate(schedule: &str) -> Option<Duration> {
-    let (count, unit) = schedule.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
-    let count: u32 = count.parse().ok().filter(|count| *count > 0)?;
-    let unit = match unit.trim_end_matches('s') {
-        "minute" => Duration::from_mins(1),
-        "hour" => Duration::from_hours(1),
-        "day" => Duration::from_hours(24),
-        _ => return None,
-    };
-    Some(unit * count)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::rate;
-
-    #[test]
-    fn rates_are_read() {
-        assert_eq!(rate("rate(1 minute)"), Some(Duration::from_mins(1)));
-        assert_eq!(rate("rate(2 hours)"), Some(Duration::from_hours(2)));
-        assert_eq!(rate("rate(1 day)"), Some(Duration::from_hours(24)));
-        for unknown in ["rate(0 minutes)", "rate(1 month)", "rate(minute)", "cron(0 12 * * ? *)", ""] {
-            assert_eq!(rate(unknown), None, "{unknown}");
-        }
-    }
-}
+#[path = "event_tests.rs"]
+mod tests;

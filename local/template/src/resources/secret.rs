@@ -10,7 +10,7 @@ pub(super) fn identity(resource: &Resource, scope: &Scope, machine: &Machine) ->
     let name = resource.physical_name("Name", scope, machine)?;
     // Secrets Manager puts six random characters behind the name.
     let arn = format!("arn:aws:secretsmanager:{}:{}:secret:{name}-000000", machine.region, machine.account_id);
-    Ok(Identity::new(Kind::Secret, name, [(Identity::REF, arn.clone()), ("Arn", arn)]))
+    Ok(Identity::new(Kind::Secret, name, [(Identity::REF, arn.clone()), ("Id", arn.clone()), ("Arn", arn)]))
 }
 
 pub(super) fn read(resource: &Resource, scope: &Scope) -> Result<Secret, Error> {

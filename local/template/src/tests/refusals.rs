@@ -72,17 +72,64 @@ fn events_that_are_not_known() {
         "line 9: Resources.F.Properties.Events.E: events of type SNS are not known to the local host",
     );
     assert_refused(
-        &function("Events: {E: {Type: Schedule, Properties: {Schedule: 'cron(0 12 * * ? *)'}}}"),
-        "line 9: Resources.F.Properties.Events.E.Properties: the local host knows schedules like `rate(1 minute)`, not `cron(0 12 * * ? *)`",
-    );
-    assert_refused(
-        &function("Events: {E: {Type: Schedule, Properties: {Schedule: rate(1 minute), Input: x}}}"),
-        "line 9: Resources.F.Properties.Events.E.Properties.Input: this property is not known to the local host",
+        &function("Events: {E: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 minute)}}}"),
+        "line 9: Resources.F.Properties.Events.E: events of type ScheduleV2 are not known to the local host",
     );
     assert_refused(
         &function("Events: {E: {Type: SQS, Properties: {Queue: 'arn:aws:sqs:us-east-1:000000000000:elsewhere'}}}"),
         "line 9: Resources.F.Properties.Events.E.Properties.Queue: this is no AWS::SQS::Queue of the template",
     );
+}
+
+#[test]
+fn schedules_that_eventbridge_would_not_take_and_properties_that_mean_nothing_here() {
+    let schedule = |properties: &str| function(&format!("Events: {{E: {{Type: Schedule, Properties: {{{properties}}}}}}}"));
+    let path = "Resources.F.Properties.Events.E.Properties";
+    for (properties, error) in [
+        ("Schedule: 'cron(0 12 * * * *)'", ": the schedule `cron(0 12 * * * *)`: one of the day fields must be `?`"),
+        ("Schedule: rate(1 month)", ": the schedule `rate(1 month)`: a rate is `1 minute`, `5 hours`, `2 days` or the like"),
+        ("Schedule: daily", ": the schedule `daily`: it is neither `rate(...)` nor `cron(...)`"),
+        ("Schedule: rate(1 minute), Input: x", ": Input is no JSON: expected value at line 1 column 1"),
+        ("Schedule: rate(1 minute), State: OFF", ": State is ENABLED or DISABLED, not `OFF`"),
+        ("Schedule: rate(1 minute), State: ENABLED, Enabled: true", ": either State or Enabled says whether the rule is on"),
+        ("Schedule: rate(1 minute), RetryPolicy: {MaximumRetryAttempts: 1}", ".RetryPolicy: this property is not known to the local host"),
+        ("Schedule: rate(1 minute), DeadLetterConfig: {Type: SQS}", ".DeadLetterConfig: this property is not known to the local host"),
+    ] {
+        assert_refused(&schedule(properties), &format!("line 9: {path}{error}"));
+    }
+}
+
+#[test]
+fn properties_of_streams_that_mean_nothing_here_or_are_out_of_range() {
+    let table = "  T:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      StreamSpecification: {StreamViewType: NEW_IMAGE}
+";
+    let stream = |properties: &str| {
+        let events = format!("Events: {{E: {{Type: DynamoDB, Properties: {{Stream: !GetAtt T.StreamArn, {properties}}}}}}}");
+        format!("{}{table}", function(&events))
+    };
+    let path = "Resources.F.Properties.Events.E.Properties";
+    let many = format!("FilterCriteria: {{Filters: [{}]}}", "{Pattern: '{}'},".repeat(11));
+    let long = format!("FilterCriteria: {{Filters: [{{Pattern: '\"{}\"'}}]}}", "x".repeat(4096));
+    for (properties, error) in [
+        ("BatchSize: 1", ": StartingPosition is missing"),
+        ("StartingPosition: AT_TIMESTAMP", ": a DynamoDB stream is read from TRIM_HORIZON or LATEST, not from AT_TIMESTAMP"),
+        ("StartingPosition: LATEST, ParallelizationFactor: 2", ".ParallelizationFactor: this property is not known to the local host"),
+        ("StartingPosition: LATEST, TumblingWindowInSeconds: 30", ".TumblingWindowInSeconds: this property is not known to the local host"),
+        ("StartingPosition: LATEST, BatchSize: 10001", ".BatchSize: 10001 is not from 1 to 10000"),
+        ("StartingPosition: LATEST, MaximumBatchingWindowInSeconds: 301", ".MaximumBatchingWindowInSeconds: 301 is not from 0 to 300"),
+        ("StartingPosition: LATEST, MaximumRetryAttempts: -2", ".MaximumRetryAttempts: `-2` is neither from 0 to 10000 nor -1"),
+        ("StartingPosition: LATEST, MaximumRecordAgeInSeconds: 59", ".MaximumRecordAgeInSeconds: `59` is neither from 60 to 604800 nor -1"),
+        (&format!("StartingPosition: LATEST, {many}"), ": a mapping has at most 10 filters"),
+        (&format!("StartingPosition: LATEST, {long}"), ".FilterCriteria.Filters.0: a pattern has at most 4096 characters"),
+    ] {
+        assert_refused(&stream(properties), &format!("line 9: {path}{error}"));
+    }
 }
 
 #[test]
@@ -104,6 +151,38 @@ fn routes_that_are_there_twice_or_have_an_unknown_authorizer() {
         &route("{A: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /a, Method: any}}}"),
         "line 9: Resources.F.Properties.Events.A.Properties: the method ANY is not known to the local host",
     );
+}
+
+#[test]
+fn what_api_gateway_would_not_take_or_the_gateway_here_does_not_know() {
+    let events = "Events: {A: {Type: Api, Properties: {RestApiId: !Ref Api, Path: '/a/{b}', Method: get}}}";
+    let api = |properties: &str| {
+        format!("{}  Api:\n    Type: AWS::Serverless::Api\n    Properties:\n      StageName: v1\n      {properties}\n", function(events))
+    };
+    let limits = "ThrottlingRateLimit: 1, ThrottlingBurstLimit: 2";
+    let setting = |path: &str, method: &str| api(&format!("MethodSettings: [{{ResourcePath: '{path}', HttpMethod: {method}, {limits}}}]"));
+    for path in ["/~1a~1{b}", "/a/{b}"] {
+        assert!(read_with(&setting(path, "GET"), &[]).is_ok(), "{path}");
+    }
+    let at = "line 14: Resources.Api.Properties";
+    for (path, method) in [("/*", "GET"), ("/~1a~1{b}", "'*'"), ("/~1a~1*", "GET")] {
+        assert_refused(
+            &setting(path, method),
+            &format!("{at}.MethodSettings.0: the local host knows settings of /* with the method *, or of one path and one method"),
+        );
+    }
+    for (path, method, named) in [("/~1a", "GET", "GET /a"), ("/~1a~1{b}", "post", "POST /a/{b}")] {
+        let error = format!("line 12: Resources.Api.Properties: MethodSettings names {named}, which is no route");
+        assert_refused(&setting(path, method), &error);
+    }
+    for (properties, error) in [
+        ("Cors: {AllowOrigin: '*'}", ".Cors: the local host knows only quoted values; the header AllowOrigin has none"),
+        ("Cors: {AllowCredentials: true}", ".Cors.AllowCredentials: this property is not known to the local host"),
+        ("AccessLogSetting: {Format: $context.status}", ".AccessLogSetting: Format must be one line with $context.requestId in it"),
+        ("AccessLogSetting: {}", ".AccessLogSetting: Format is missing"),
+    ] {
+        assert_refused(&api(properties), &format!("{at}{error}"));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{ENDPOINT, machine};
 use crate::{
-    deployment::{Deployment, Function, Trigger},
+    deployment::{Deployment, Function, Schedule, Trigger},
     intrinsics::{Call, call},
     read,
     yaml::{self, Node, Value},
@@ -136,6 +136,17 @@ fn the_api_is_as_the_gateway_needs_it() {
     assert_eq!(authorizer.identity_headers, ["Authorization"]);
     assert_eq!(authorizer.ttl, Duration::from_secs(30));
     assert!(api.throttle.is_some());
+    let throttled: Vec<_> = api.method_throttles.iter().map(|it| (it.method.as_str(), it.path.as_str())).collect();
+    assert_eq!(throttled, [("POST", "/accounts"), ("POST", "/sessions")]);
+}
+
+/// A page of any origin may call the API with the headers that it needs; no browser adds anything by itself that gives access.
+#[test]
+fn preflights_are_answered_without_the_authorizer() {
+    let cors = deployment().api.cors.unwrap();
+    assert_eq!((cors.allow_origin.as_str(), cors.authorized), ("*", false));
+    let headers: BTreeSet<_> = cors.allow_headers.as_deref().unwrap().split(',').collect();
+    assert!(headers.is_superset(&BTreeSet::from(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"])), "{headers:?}");
 }
 
 #[test]
@@ -165,6 +176,9 @@ fn every_answer_of_the_gateway_is_a_problem_that_says_its_status() {
         assert_eq!(response.status, Some(status), "{kind}");
         assert_eq!(response.headers["Content-Type"], "application/problem+json", "{kind}");
         assert_eq!(response.headers.contains_key("WWW-Authenticate"), status == 401, "{kind}");
+        assert_eq!(response.headers["Access-Control-Allow-Origin"], "*", "{kind}");
+        let exposed = response.headers.get("Access-Control-Expose-Headers").map(String::as_str);
+        assert_eq!(exposed, response.headers.get("Retry-After").map(|_| "Retry-After"), "{kind}");
         let body: serde_json::Value = serde_json::from_str(&response.templates["application/json"]).unwrap();
         let mut fields: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
         fields.sort_unstable();
@@ -176,9 +190,7 @@ fn every_answer_of_the_gateway_is_a_problem_that_says_its_status() {
 
 #[test]
 fn the_access_log_is_json() {
-    let template = yaml::parse(TEMPLATE).unwrap();
-    let api = written(&template, "AWS::Serverless::Api")[0].1;
-    let format = get(get(get(api, "Properties").unwrap(), "AccessLogSetting").unwrap(), "Format").unwrap().text().unwrap();
+    let format = deployment().api.access_log.unwrap();
     let format: serde_json::Value = serde_json::from_str(&format).unwrap();
     assert_eq!(format["request_id"], "$context.requestId");
 }
@@ -273,8 +285,9 @@ fn an_upload_wakes_the_photo_processor() {
 fn the_janitor_runs_every_minute_and_ends_before_the_next_run() {
     let janitor = function(&deployment(), "janitor");
     let [Trigger::Schedule(schedule)] = janitor.triggers.as_slice() else { panic!() };
-    assert_eq!(schedule.every, Duration::from_mins(1));
-    assert!(janitor.timeout < schedule.every);
+    let every = Duration::from_mins(1);
+    assert_eq!(schedule.schedule, Schedule::Every(every));
+    assert!(janitor.timeout < every);
     assert_eq!(janitor.asynchronous.max_retries, 0);
 }
 

@@ -7,16 +7,30 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tintype_chaos::Fault;
 
 use super::{Error, Queues, queue_name};
-use crate::sqs::{
-    Message, MessageAttribute, NewMessage,
-    message::{MAX_BYTES, md5_of_attributes},
-};
+use crate::sqs::{Message, MessageAttribute, NewMessage, attribute::md5_of_attributes, message::MAX_BYTES};
 
 const MAX_BATCH: usize = 10;
+const MAX_DELAY_SECONDS: i64 = 900;
 const MAX_VISIBILITY_SECONDS: i64 = 43_200;
 const MAX_WAIT_SECONDS: i64 = 20;
+
+/// What a receive may ask for: those of FIFO queues too, which no message has.
+const SYSTEM_ATTRIBUTES: [&str; 11] = [
+    "All",
+    "AWSTraceHeader",
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "DeadLetterQueueSourceArn",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "SenderId",
+    "SentTimestamp",
+    "SequenceNumber",
+    "SqsManagedSseEnabled",
+];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -36,12 +50,15 @@ pub(super) struct WireMessage {
     #[serde(default)]
     message_system_attributes: BTreeMap<String, WireSystemAttribute>,
     message_group_id: Option<String>,
+    /// Of FIFO queues only.
+    message_deduplication_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct WireSystemAttribute {
-    string_value: String,
+    data_type: String,
+    string_value: Option<String>,
 }
 
 /// A batch of entries, each with an id that is unique in it.
@@ -97,48 +114,69 @@ pub(super) struct VisibilityChange {
     visibility_timeout: i64,
 }
 
-impl Queues {
-    pub(super) fn send_message(&self, request: SendMessage) -> Result<Value, Error> {
-        self.send_one(queue_name(&request.queue_url), request.message)
-    }
+impl TryFrom<WireMessage> for NewMessage {
+    type Error = Error;
 
-    pub(super) fn send_message_batch(&self, batch: Batch<WireMessage>) -> Result<Value, Error> {
-        let sent = batch.entries.iter().map(|entry| entry.content.message_body.len()).sum();
-        if sent > MAX_BYTES {
-            return Err(Error::BatchTooLong { limit: MAX_BYTES, sent });
+    fn try_from(message: WireMessage) -> Result<Self, Error> {
+        if message.message_deduplication_id.is_some() {
+            return Err(Error::InvalidParameter(
+                "The request includes a parameter that is not valid for this queue type: MessageDeduplicationId.".to_owned(),
+            ));
         }
-        self.each(batch, "SendMessageBatchRequestEntry", |queue, message| self.send_one(queue, message))
-    }
-
-    fn send_one(&self, queue: &str, message: WireMessage) -> Result<Value, Error> {
-        let delay = match message.delay_seconds {
-            Some(seconds) => seconds_in("DelaySeconds", seconds, 900)?,
-            None => Duration::from_millis(self.store.queue(queue)?.settings.delay.unsigned_abs()),
-        };
         let mut system = message.message_system_attributes;
-        let trace_header = system.remove("AWSTraceHeader").map(|attribute| attribute.string_value);
+        let trace_header = system.remove("AWSTraceHeader").map(trace_header).transpose()?;
         if let Some(name) = system.keys().next() {
             return Err(Error::InvalidParameter(format!("Message system attribute name '{name}' is invalid.")));
         }
-        let sent = self.send(
-            queue,
-            NewMessage {
-                body: message.message_body,
-                attributes: message.message_attributes,
-                trace_header,
-                group_id: message.message_group_id,
-                delay,
-            },
-        )?;
+        Ok(Self {
+            body: message.message_body,
+            attributes: message.message_attributes,
+            trace_header,
+            group_id: message.message_group_id,
+            delay: message.delay_seconds.map(|seconds| seconds_in("DelaySeconds", seconds, MAX_DELAY_SECONDS)).transpose()?,
+        })
+    }
+}
+
+fn trace_header(attribute: WireSystemAttribute) -> Result<String, Error> {
+    let value = attribute.string_value.filter(|value| attribute.data_type == "String" && !value.is_empty());
+    value.ok_or_else(|| Error::InvalidParameter("The message system attribute 'AWSTraceHeader' must be a non-empty String.".to_owned()))
+}
+
+impl Queues {
+    pub(super) fn send_message(&self, request: SendMessage) -> Result<Value, Error> {
+        self.send_one(queue_name(&request.queue_url), request.message.try_into())
+    }
+
+    pub(super) fn send_message_batch(&self, batch: Batch<WireMessage>) -> Result<Value, Error> {
+        let Batch { queue_url, entries } = batch;
+        let entries: Vec<Entry<Result<NewMessage, Error>>> =
+            entries.into_iter().map(|Entry { id, content }| Entry { id, content: content.try_into() }).collect();
+        let sent = entries.iter().filter_map(|entry| entry.content.as_ref().ok()).map(NewMessage::size).sum();
+        if sent > MAX_BYTES {
+            return Err(Error::BatchTooLong { limit: MAX_BYTES, sent });
+        }
+        self.each(Batch { queue_url, entries }, "SendMessageBatchRequestEntry", |queue, message| self.send_one(queue, message))
+    }
+
+    fn send_one(&self, queue: &str, message: Result<NewMessage, Error>) -> Result<Value, Error> {
+        let sent = self.send(queue, message?)?;
         let mut answer = json!({"MessageId": sent.message_id, "MD5OfMessageBody": sent.md5_of_body});
         if let Some(md5) = sent.md5_of_attributes {
             answer["MD5OfMessageAttributes"] = md5.into();
+        }
+        if let Some(md5) = sent.md5_of_system_attributes {
+            answer["MD5OfMessageSystemAttributes"] = md5.into();
         }
         Ok(answer)
     }
 
     pub(super) async fn receive_message(&self, request: ReceiveMessage) -> Result<Value, Error> {
         let queue = queue_name(&request.queue_url);
+        let system_names = [request.attribute_names, request.message_system_attribute_names].concat();
+        if let Some(unknown) = system_names.iter().find(|name| !SYSTEM_ATTRIBUTES.contains(&&***name)) {
+            return Err(Error::InvalidAttributeName(unknown.clone()));
+        }
         let max = request.max_number_of_messages.unwrap_or(1);
         if !(1..=MAX_BATCH).contains(&max) {
             return Err(Error::InvalidParameter(format!(
@@ -155,7 +193,6 @@ impl Queues {
         if received.is_empty() {
             return Ok(json!({}));
         }
-        let system_names = [request.attribute_names, request.message_system_attribute_names].concat();
         let messages = received.into_iter().map(|message| received_message(message, &system_names, &request.message_attribute_names));
         Ok(json!({"Messages": messages.collect::<Vec<_>>()}))
     }
@@ -186,14 +223,15 @@ impl Queues {
         Ok(json!({}))
     }
 
-    /// Does `f` with each entry; some may fail while others succeed. What is wrong with the batch
-    /// itself, or with its queue, fails the whole of it.
+    /// Does `f` with each entry; some may fail while others succeed, and chaos may leave some undone.
+    /// What is wrong with the batch itself, or with its queue, fails the whole of it.
     fn each<T>(&self, batch: Batch<T>, kind: &'static str, f: impl Fn(&str, T) -> Result<Value, Error>) -> Result<Value, Error> {
         let queue = self.store.queue(queue_name(&batch.queue_url))?.name;
         check_ids(batch.entries.iter().map(|entry| &*entry.id).collect(), kind)?;
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in batch.entries {
-            match f(&queue, entry.content) {
+            let done = if self.chaos.strikes(Fault::Unprocessed) { Err(Error::Unprocessed) } else { f(&queue, entry.content) };
+            match done {
                 Ok(mut answer) => {
                     answer["Id"] = entry.id.into();
                     successful.push(answer);
@@ -239,7 +277,8 @@ fn seconds_in(parameter: &str, seconds: i64, max: i64) -> Result<Duration, Error
 
 /// A message with the attributes that were asked for, which alone count for their MD5.
 fn received_message(message: Message, system_names: &[String], attribute_names: &[String]) -> Value {
-    let system: BTreeMap<_, _> = message.system.into_iter().filter(|(name, _)| is_wanted(name, system_names)).collect();
+    let system: BTreeMap<_, _> =
+        message.system.into_iter().filter(|(name, _)| system_names.iter().any(|wanted| wanted == "All" || wanted == name)).collect();
     let attributes: BTreeMap<_, _> = message.attributes.into_iter().filter(|(name, _)| is_wanted(name, attribute_names)).collect();
     let mut answer = json!({
         "MessageId": message.message_id,
