@@ -5,7 +5,7 @@ use aws_sdk_secretsmanager::{Client, config::Credentials};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{env, time::Duration};
 use tintype_auth::{Claims, Signer};
 use tintype_core::Time;
 
@@ -123,6 +123,7 @@ async fn token_secret(aws: &str) -> String {
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .load()
         .await;
-    let answer = Client::new(&config).get_secret_value().secret_id("tintype-TokenSecret").send().await.expect("the secret");
+    let secret = env::var("TINTYPE_TOKEN_SECRET").unwrap_or_else(|_| "tintype-TokenSecret".to_owned());
+    let answer = Client::new(&config).get_secret_value().secret_id(secret).send().await.expect("the secret");
     answer.secret_string().expect("a text").to_owned()
 }

@@ -1,4 +1,4 @@
-//! Faults: hosts and workers that are killed, and starts that can't succeed; and the demo, which wants a host to itself.
+//! Faults: hosts and workers that are killed, answers that fail on demand, starts that can't succeed; and the demo, which wants a host alone.
 //!
 //! Each test has hosts of its own, on free ports with a folder of their own. Processes are watched through `/proc`: Linux only.
 #![cfg(target_os = "linux")]
@@ -7,8 +7,10 @@
 #[path = "../contract/harness/mod.rs"]
 mod harness;
 
+mod chaos;
 mod crashes;
 mod demo;
+mod operator;
 mod process;
 mod starts;
 mod workers;

@@ -108,3 +108,18 @@ fn a_state_folder_that_another_host_uses() {
     let state = folder.path().join("state");
     fails_with(&run(&FREE_PORTS, &state), &[state.to_str().expect("a path")]);
 }
+
+#[test]
+fn faults_that_make_no_sense() {
+    let folder = folder();
+    let state = folder.path().join("state");
+    for (spec, reason) in [
+        ("nobody:error=1", "there is no `nobody`; there are dynamodb, s3, sqs, streams and the functions"),
+        ("s3:conflict=1", "s3 has no fault `conflict`; it has error,"),
+        ("feed:error=2", "the value is a probability from 0 to 1"),
+        ("feed:error=1;seed=x", "a seed is a whole number"),
+    ] {
+        fails_with(&run(&[&FREE_PORTS[..], &["--chaos", spec]].concat(), &state), &[reason]);
+        assert!(!state.exists(), "nothing has started");
+    }
+}

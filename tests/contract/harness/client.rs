@@ -1,6 +1,9 @@
 //! A small HTTP client that speaks the API, and holds every error answer against the contract.
 
-use std::{ops::Index, time::Duration};
+use std::{
+    ops::Index,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Method, RequestBuilder, Url, header::HeaderMap};
 use serde_json::Value;
@@ -10,12 +13,16 @@ use super::host::{self, Addresses};
 /// What only the inside knows: no error answer may hold any of it.
 const INTERNAL: [&str; 9] = ["dynamodb", "sqlite", "tintype-", "aws_", "lambda_", "conditionalcheck", "panicked", "backtrace", ".rs:"];
 
+/// How long a patient caller goes on trying.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Somebody who sends requests, with an access token or without.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     http: reqwest::Client,
     addresses: Addresses,
     token: Option<String>,
+    is_patient: bool,
 }
 
 impl Caller {
@@ -28,12 +35,17 @@ impl Caller {
     pub(crate) fn nobody_at(addresses: &Addresses) -> Self {
         // A client of each test's own: its connections belong to the test's runtime.
         let http = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
-        Self { http, addresses: addresses.clone(), token: None }
+        Self { http, addresses: addresses.clone(), token: None, is_patient: false }
     }
 
     /// The same, but with this access token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same, but tries again, as apps do, what fails for no fault of its own.
+    pub(crate) fn patient(&self) -> Self {
+        Self { is_patient: true, ..self.clone() }
     }
 
     /// The same, after the host has moved.
@@ -66,23 +78,36 @@ impl Caller {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        Answer::to(self.request(Method::GET, path)).await
+        self.send(self.request(Method::GET, path)).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        Answer::to(self.request(Method::POST, path).json(&body)).await
+        self.send(self.request(Method::POST, path).json(&body)).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
-        Answer::to(self.request(Method::PATCH, path).json(&body)).await
+        self.send(self.request(Method::PATCH, path).json(&body)).await
     }
 
     pub(crate) async fn put(&self, path: &str) -> Answer {
-        Answer::to(self.request(Method::PUT, path)).await
+        self.send(self.request(Method::PUT, path)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
-        Answer::to(self.request(Method::DELETE, path)).await
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Answer {
+        let started = Instant::now();
+        loop {
+            let answer = Answer::to(request.try_clone().expect("its body is in memory")).await;
+            if !self.is_patient || answer.status < 500 || started.elapsed() > PATIENCE {
+                return answer;
+            }
+            // What fails says so in the API's own words.
+            assert!(answer["code"].is_string() && answer["request_id"].is_string(), "{}", answer.text);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The pages of a list, followed through their `Link` headers.

@@ -5,7 +5,11 @@ use std::{ops::Deref, time::Duration};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{client::Caller, host::Addresses, until};
+use super::{
+    client::{Answer, Caller},
+    host::Addresses,
+    until,
+};
 
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -40,19 +44,32 @@ impl Person {
 
     /// Somebody new where `nobody` calls.
     pub(crate) async fn sign_up_at(nobody: &Caller, name: &str) -> Self {
+        Self::try_to_sign_up_at(nobody, name).await.unwrap_or_else(|answer| panic!("{}", answer.text))
+    }
+
+    /// The same, or the answer to one who could not.
+    pub(crate) async fn try_to_sign_up_at(nobody: &Caller, name: &str) -> Result<Self, Answer> {
         let username = unique(name);
         let email = format!("{username}@example.com");
-        let answer = nobody.post("/accounts", json!({"username": username, "email": email, "password": PASSWORD})).await.expect(201);
+        let answer = nobody.post("/accounts", json!({"username": username, "email": email, "password": PASSWORD})).await;
+        if answer.status != 201 {
+            return Err(answer);
+        }
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let access_token = text(&answer["access_token"]);
-        Self {
+        Ok(Self {
             id: text(&answer["user"]["id"]),
             username,
             email,
             caller: nobody.with_token(&access_token),
             access_token,
             refresh_token: text(&answer["refresh_token"]),
-        }
+        })
+    }
+
+    /// The same person, who tries again what fails ([`Caller::patient`]).
+    pub(crate) fn patient(&self) -> Self {
+        Self { caller: self.caller.patient(), ..self.clone() }
     }
 
     /// The same person, after the host has moved.

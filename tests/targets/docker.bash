@@ -1,0 +1,75 @@
+# A Docker whose base image for functions is at hand; sourced by targets, with the repository's root as the current folder.
+#
+# The one that runs, if it has the image or may fetch it. Otherwise, for root on Debian, one of our own: Debian's packages, a daemon
+# with a bridge of its own and its data below target/ci, and an image made from Debian's packages in the real one's place. That has
+# nothing of Lambda in it, and needs nothing: functions bring the Runtime API's client, and SAM its server.
+
+# What SAM calls it: the base of `Runtime: provided.al2023` on x86_64.
+readonly BASE_IMAGE=public.ecr.aws/lambda/provided:al2023-x86_64
+# The bridge of our own, with an address that is set aside for tests (RFC 2544).
+readonly BRIDGE=tintype0 BRIDGE_ADDRESS=198.18.0.1/24
+
+# start_docker FOLDER: sets DOCKER_HOST if it has to start one, whose socket and output lie in FOLDER. Says why there is none.
+start_docker() {
+    if docker image inspect "$BASE_IMAGE" || { docker info && timeout 120 docker pull --quiet "$BASE_IMAGE"; }; then
+        return
+    fi &> /dev/null
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+        echo 'no Docker runs that has the base image or can fetch it, and this is not root on Debian, where both can be made'
+        return 1
+    fi
+    if ! { command -v dockerd && command -v debootstrap; } &> /dev/null; then
+        { apt-get update && apt-get install --yes --no-install-recommends docker.io debootstrap iproute2; } &> "$1/apt.log" ||
+            { echo "Debian's packages of Docker cannot be had: $(tail -n 1 "$1/apt.log")"; return 1; }
+    fi
+    start_daemon "$1" || return 1
+    docker image inspect "$BASE_IMAGE" &> /dev/null || make_base_image "$1"
+}
+
+# It shares nothing with a daemon that others may run, and leaves the machine's firewall and routing alone.
+start_daemon() {
+    export DOCKER_HOST=unix://$1/docker.sock
+    daemon=''
+    ip link delete "$BRIDGE" 2> /dev/null || true
+    { ip link add "$BRIDGE" type bridge && ip address add "$BRIDGE_ADDRESS" dev "$BRIDGE" && ip link set "$BRIDGE" up; } 2> "$1/ip.log" ||
+        { echo "this machine takes no network bridge: $(tail -n 1 "$1/ip.log")"; return 1; }
+    dockerd --host "$DOCKER_HOST" --data-root "$PWD/target/ci/docker" --exec-root "$1/docker" --pidfile "$1/docker.pid" \
+        --containerd-namespace tintype --containerd-plugins-namespace tintype-plugins \
+        --bridge "$BRIDGE" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false < /dev/null &> "$1/dockerd.log" 9>&- &
+    daemon=$!
+    local deadline=$((SECONDS + 30))
+    until docker info &> /dev/null; do
+        if [ "$SECONDS" -ge "$deadline" ] || ! kill -0 "$daemon" 2> /dev/null; then
+            echo "Docker does not start here: $(grep -v level=info "$1/dockerd.log" | tail -n 1)"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+make_base_image() {
+    debootstrap --variant=minbase --include=ca-certificates bookworm "$1/root" &> "$1/debootstrap.log" ||
+        { echo "the stand-in for the base image cannot be made: $(tail -n 1 "$1/debootstrap.log")"; return 1; }
+    mkdir -p "$1/root/var/task" "$1/root/var/runtime" "$1/root/opt"
+    tar --create --directory "$1/root" . |
+        docker import --change 'WORKDIR /var/task' --change 'ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' \
+            --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' - "$BASE_IMAGE" &> "$1/import.log" ||
+        { echo "Docker does not take the stand-in for the base image: $(tail -n 1 "$1/import.log")"; return 1; }
+    rm -rf "$1/root"
+}
+
+# Where containers find this machine.
+docker_gateway() { docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'; }
+
+# stop_docker FOLDER: ends the Docker that start_docker has started.
+stop_docker() {
+    [ -n "${daemon+set}" ] || return 0
+    if [ -n "$daemon" ]; then
+        kill "$daemon" 2> /dev/null || true
+        wait "$daemon" || true
+    fi
+    # It leaves this one mounted.
+    umount "$1/docker/netns/default" 2> /dev/null || true
+    ip link delete "$BRIDGE" 2> /dev/null || true
+    unset daemon
+}
