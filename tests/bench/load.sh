@@ -4,6 +4,8 @@
 # built for release, one after the other in one run. Needs wrk, and what tests/targets/ministack needs.
 #
 #   tests/bench/load.sh [SECONDS of each measurement, 5 unless told]
+#
+# Run tests/targets/ministack once before: it installs cargo-lambda.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -13,16 +15,36 @@ folder=$(mktemp -d)
 watch='' ministack='' host=''
 
 clean_up() {
-    for process in $watch $ministack; do
-        kill -INT "$process" 2> /dev/null || true
-        wait "$process" 2> /dev/null || true
-    done
-    [ -z "$host" ] || exec 9>&-
-    [ -z "$host" ] || wait "$host" || true
+    end "$watch"
+    end "$ministack"
+    stop_host
     rm -rf "$folder"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM
+
+# TERM: what a script starts in the background never sees INT.
+end() {
+    [ -n "$1" ] || return 0
+    kill -TERM "$1" 2> /dev/null || true
+    wait "$1" 2> /dev/null || true
+}
+
+stop_host() {
+    [ -n "$host" ] || return 0
+    exec 9>&-
+    wait "$host" || true
+    host=''
+}
+
+# until_said PATTERN FILE PROCESS: waits until the process has written it there.
+until_said() {
+    local deadline=$((SECONDS + 2400))
+    until grep -q "$1" "$2"; do
+        kill -0 "$3" 2> /dev/null && [ "$SECONDS" -lt "$deadline" ] || fail "it never said $1"
+        sleep 0.01
+    done
+}
 
 fail() {
     echo "$1" >&2
@@ -87,7 +109,7 @@ measure() {
 }
 
 for tool in wrk cargo-lambda curl; do
-    command -v "$tool" > /dev/null || [ "$tool" = cargo-lambda ] || fail "$tool is needed"
+    command -v "$tool" > /dev/null || fail "$tool is needed (tests/targets/ministack installs cargo-lambda)"
 done
 cargo build --quiet --release --locked -p local
 # What the gateway admits is not what is measured.
@@ -100,7 +122,7 @@ echo '|---|---|---|---|---|---|'
 since=$(now)
 exec 9> >(exec "$HOST" --port 0 --aws-port 0 --state-dir "$folder/state" --template "$folder/template.yaml" --until-stdin-closes > "$folder/host.log" 2>&1)
 host=$!
-until grep -q Ctrl-C "$folder/host.log"; do kill -0 "$host" || fail 'the host does not start'; done
+until_said Ctrl-C "$folder/host.log" "$host"
 base=$(sed -n 's/^ *API *\(http[^ ]*\).*/\1/p' "$folder/host.log")
 aws_port=$(sed -n 's/^ *AWS *http:[^ ]*:\([0-9]*\) .*/\1/p' "$folder/host.log")
 host_start=$(first_answer "$since")
@@ -122,19 +144,13 @@ watch_start=$(first_answer "$since")
 call GET /users/iris > /dev/null
 call GET /feed > /dev/null
 measure 'cargo lambda watch'
-kill -INT "$watch"
-wait "$watch" || true
+end "$watch"
 watch=''
-exec 9>&-
-wait "$host" || true
-host=''
+stop_host
 
 tests/targets/ministack --serve > "$folder/ministack.log" 2>&1 < /dev/null &
 ministack=$!
-until grep -q '^AWS ' "$folder/ministack.log"; do
-    kill -0 "$ministack" 2> /dev/null || fail 'MiniStack does not start'
-    sleep 0.2
-done
+until_said '^AWS ' "$folder/ministack.log" "$ministack"
 # Without the front that plays its CDN.
 base=$(sed -n 's/^API, no CDN before it *\(http.*\)$/\1/p' "$folder/ministack.log")
 ministack_first=$(first_answer "$(now)")
