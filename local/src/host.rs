@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     net::{Ipv4Addr, SocketAddrV4},
     path::{Path, PathBuf},
@@ -12,7 +11,7 @@ use std::{
 
 use tintype_chaos::{Chaos, SpecError};
 use tintype_cloud::{
-    ACCOUNT_ID, Credentials, REGION,
+    ACCOUNT_ID, Credentials, Log, REGION,
     dynamodb::{self, Streams},
     endpoint::{self, Services},
     s3::Buckets,
@@ -37,7 +36,7 @@ const STACK_NAME: &str = "tintype";
 /// Access key and secret alike, as LocalStack's users are used to. Presigned URLs are verified with it.
 pub(crate) const KEY: &str = "test";
 
-/// In the state folder: what the functions have printed since the last start. That of the start before has `.1` behind its name.
+/// In the state folder: what the functions have printed since the last start. What was there before has `.1` behind its name.
 const LOG: &str = "functions.log";
 /// Beside it, kept in the same way: the API's requests.
 const ACCESS_LOG: &str = "access.log";
@@ -191,14 +190,8 @@ fn this_program() -> Result<PathBuf, Error> {
     std::env::current_exe().map_err(|source| Error::System { what: "this program's own path is not known", source })
 }
 
-/// An empty log; what it held before is kept beside it until the next start.
-fn new_log(state: &StateDir, name: &str) -> Result<File, Error> {
-    let path = state.path(name);
-    match std::fs::rename(&path, state.path(&format!("{name}.1"))) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(source),
-        _ => File::create(path),
-    }
-    .map_err(|source| Error::System { what: "the log cannot be written", source })
+fn new_log(state: &StateDir, name: &str) -> Result<Log, Error> {
+    Log::create(&state.path(name)).map_err(|source| Error::System { what: "the log cannot be written", source })
 }
 
 /// What runs, in the order in which it stops.

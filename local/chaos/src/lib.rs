@@ -7,6 +7,8 @@
 //!
 //! Each fault of each place has a sequence of its own: the n-th time it is asked, the answer follows
 //! from the seed alone. What the rest of the system does meanwhile changes nothing, so a failure repeats.
+//! Faults of one and the same request are asked by its [`Turn`]: whether the n-th request is struck by one
+//! of them does not depend on the others, though a request that one has refused never gets as far as the next.
 
 mod spec;
 
@@ -14,14 +16,16 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use crate::spec::Spec;
+use tokio::sync::watch;
+
 pub use crate::spec::{Fault, SpecError};
+use crate::spec::{Spec, Throw};
 
 /// What goes wrong in this process, and how often. Clones are handles of the same.
 #[derive(Debug, Clone)]
@@ -30,7 +34,7 @@ pub struct Chaos(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     functions: Vec<String>,
-    current: RwLock<Option<Arc<Current>>>,
+    current: watch::Sender<Option<Arc<Current>>>,
 }
 
 /// A specification in force.
@@ -38,21 +42,41 @@ struct Inner {
 struct Current {
     spec: Spec,
     /// How often each was asked.
-    asked: BTreeMap<(String, Fault), AtomicU64>,
+    asked: BTreeMap<(String, Fault), Asked>,
+    /// How many turns each target has had.
+    turns: BTreeMap<String, AtomicU64>,
+}
+
+/// How often a fault was asked whether it strikes, and what to choose: rows of their own, so that a fault that
+/// chooses strikes no differently.
+#[derive(Debug, Default)]
+struct Asked {
+    strikes: AtomicU64,
+    choices: AtomicU64,
+}
+
+impl Current {
+    fn of(spec: Spec) -> Self {
+        let asked = spec.faults().map(|fault| (fault, Asked::default())).collect();
+        let turns = spec.faults().map(|(target, _)| (target, AtomicU64::new(0))).collect();
+        Self { spec, asked, turns }
+    }
+
+    fn strikes(&self, fault: &(String, Fault), nth: u64) -> bool {
+        self.spec.value(fault).is_some_and(|probability| fraction(self.spec.dice(fault, Throw::Strike(nth))) < probability)
+    }
 }
 
 impl Chaos {
     /// Nothing goes wrong yet. `functions` are the names that may be targets beside the services.
     pub fn new(functions: impl IntoIterator<Item = String>) -> Self {
-        Self(Arc::new(Inner { functions: functions.into_iter().collect(), current: RwLock::default() }))
+        Self(Arc::new(Inner { functions: functions.into_iter().collect(), current: watch::Sender::default() }))
     }
 
     /// Puts a specification in the place of the one before; an empty one ends all faults. Without a `seed` it is given one.
     pub fn set(&self, spec: &str) -> Result<(), SpecError> {
         let spec = Spec::parse(spec, &self.0.functions)?;
-        let asked = spec.faults().map(|fault| (fault, AtomicU64::new(0))).collect();
-        let current = (!spec.is_empty()).then(|| Arc::new(Current { spec, asked }));
-        *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        self.0.current.send_replace((!spec.is_empty()).then(|| Arc::new(Current::of(spec))));
         Ok(())
     }
 
@@ -62,7 +86,7 @@ impl Chaos {
     }
 
     fn current(&self) -> Option<Arc<Current>> {
-        self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.current.borrow().clone()
     }
 }
 
@@ -81,13 +105,21 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether the fault happens this time. To be asked once wherever it can happen.
+    /// The next request, read or invocation, to be asked for the faults that strike it as a whole.
+    pub fn turn(&self) -> Turn {
+        let current = self.chaos.current();
+        let turns = current.as_ref().and_then(|current| current.turns.get(&self.target));
+        let nth = turns.map_or(0, |turns| turns.fetch_add(1, Ordering::Relaxed));
+        Turn { current, target: self.target.clone(), nth }
+    }
+
+    /// Whether the fault happens this time. To be asked once wherever it can happen, and where a [`Turn`] is not
+    /// asked: for messages, entries, notifications.
     pub fn strikes(&self, fault: Fault) -> bool {
         let Some(current) = self.chaos.current() else { return false };
         let key = (self.target.clone(), fault);
-        let (Some(probability), Some(asked)) = (current.spec.value(&key), current.asked.get(&key)) else { return false };
-        let nth = asked.fetch_add(1, Ordering::Relaxed);
-        current.spec.dice(&key, nth).f64() < probability
+        let Some(asked) = current.asked.get(&key) else { return false };
+        current.strikes(&key, asked.strikes.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A random number below `below` for the decision that a fault needs besides: the same from the same seed.
@@ -96,14 +128,25 @@ impl Place {
         let Some(current) = self.chaos.current() else { return 0 };
         let key = (self.target.clone(), fault);
         let Some(asked) = current.asked.get(&key) else { return 0 };
-        let nth = asked.fetch_add(1, Ordering::Relaxed);
-        if below == 0 { 0 } else { current.spec.dice(&key, nth).usize(..below) }
+        let nth = asked.choices.fetch_add(1, Ordering::Relaxed);
+        chosen(current.spec.dice(&key, Throw::Choice(nth)), below)
     }
 
     /// How long [`Fault::DelayMs`] or [`Fault::StaleMs`] is; zero if it is not asked for.
     pub fn time(&self, fault: Fault) -> Duration {
-        let value = self.chaos.current().and_then(|current| current.spec.value(&(self.target.clone(), fault)));
+        self.time_in(self.chaos.current().as_deref(), fault)
+    }
+
+    fn time_in(&self, current: Option<&Current>, fault: Fault) -> Duration {
+        let value = current.and_then(|current| current.spec.value(&(self.target.clone(), fault)));
         value.map_or(Duration::ZERO, |millis| Duration::from_secs_f64(millis / 1000.0))
+    }
+
+    /// Waits until [`Place::time`] of the fault is zero. One that is asked for again at once may go unnoticed.
+    pub async fn ended(&self, fault: Fault) {
+        let mut current = self.chaos.0.current.subscribe();
+        // It is an error only once nobody is left to ask for anything.
+        let _ = current.wait_for(|current| self.time_in(current.as_deref(), fault).is_zero()).await;
     }
 
     /// Waits as long as `delay_ms` says.
@@ -113,6 +156,44 @@ impl Place {
             tokio::time::sleep(delay).await;
         }
     }
+}
+
+/// The n-th request to a place, read of a stream or invocation, under the specification that was in force when it
+/// came. Which faults strike it follows from the seed and from n, each fault by itself.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    current: Option<Arc<Current>>,
+    target: String,
+    nth: u64,
+}
+
+impl Turn {
+    /// Whether the fault strikes: the same however often it is asked.
+    pub fn strikes(&self, fault: Fault) -> bool {
+        self.current.as_ref().is_some_and(|current| current.strikes(&(self.target.clone(), fault), self.nth))
+    }
+
+    /// Random numbers for the decisions that a fault needs besides, each below what it is given: the same from the same seed.
+    pub fn choices(&self, fault: Fault) -> impl FnMut(usize) -> usize + use<> {
+        let (current, key, turn) = (self.current.clone(), (self.target.clone(), fault), self.nth);
+        let mut numbers = 0..;
+        move |below| {
+            let nth = numbers.next().unwrap_or_default();
+            current.as_ref().map_or(0, |current| chosen(current.spec.dice(&key, Throw::ChoiceOf { turn, nth }), below))
+        }
+    }
+}
+
+/// From 0 up to 1, in as many steps as it can be exact about.
+#[expect(clippy::cast_precision_loss, reason = "53 bits are what it has")]
+fn fraction(dice: u64) -> f64 {
+    (dice >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A number below `below`; zero if that is.
+fn chosen(dice: u64, below: usize) -> usize {
+    let part = (u128::from(dice) * below as u128) >> 64;
+    usize::try_from(part).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -167,6 +248,22 @@ mod tests {
         assert_eq!(started.elapsed(), Duration::from_millis(250));
     }
 
+    #[tokio::test]
+    async fn the_end_of_a_fault_is_told() {
+        let chaos = chaos("dynamodb:stale_ms=5");
+        let place = chaos.place("dynamodb");
+        let mut ended = std::pin::pin!(place.ended(Fault::StaleMs));
+        assert!(polled(ended.as_mut()).await.is_pending());
+        chaos.set("dynamodb:stale_ms=6,error=1").unwrap();
+        assert!(polled(ended.as_mut()).await.is_pending());
+        chaos.set("dynamodb:error=1").unwrap();
+        ended.await;
+    }
+
+    async fn polled<F: Future<Output = ()>>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<()> {
+        std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -184,6 +281,51 @@ mod tests {
                 })
                 .collect();
             prop_assert_eq!(alone, together);
+        }
+
+        #[test]
+        fn another_fault_does_not_change_which_requests_the_first_strikes(seed: u32, choices in 0..5_usize) {
+            let struck = |spec: &str, also: &[Fault]| -> Vec<(bool, usize)> {
+                let place = chaos(&format!("{spec};seed={seed}")).place("dynamodb");
+                let one = |_| {
+                    let turn = place.turn();
+                    for other in also {
+                        if turn.strikes(*other) {
+                            assert!((0..choices).all(|_| turn.choices(*other)(3) < 3));
+                        }
+                    }
+                    (turn.strikes(Fault::Throttle), turn.choices(Fault::Throttle)(1000))
+                };
+                (0..50).map(one).collect()
+            };
+            let alone = struck("dynamodb:throttle=0.5", &[]);
+            prop_assert_eq!(&alone, &struck("dynamodb:throttle=0.5,error=0.5;s3:error=0.5", &[Fault::Error]));
+            let all = [Fault::Error, Fault::Conflict, Fault::Unprocessed, Fault::LostAnswer];
+            let spec = "dynamodb:throttle=0.5,error=1,conflict=0.1,unprocessed=0.5,lost_answer=0.9,stale_ms=5";
+            prop_assert_eq!(alone, struck(spec, &all));
+        }
+
+        #[test]
+        fn a_fault_that_chooses_strikes_no_differently(seed: u32, choices in 0..5_usize) {
+            let spec = format!("sqs:reorder=0.5;seed={seed}");
+            let (still, choosing) = (chaos(&spec).place("sqs"), chaos(&spec).place("sqs"));
+            for _ in 0..50 {
+                let struck = choosing.strikes(Fault::Reorder);
+                prop_assert_eq!(still.strikes(Fault::Reorder), struck);
+                for _ in 0..choices {
+                    prop_assert!(choosing.choose(Fault::Reorder, 7) < 7);
+                }
+            }
+        }
+
+        #[test]
+        fn choices_reach_everything_below_and_nothing_else(seed: u32, below in 1..10_usize) {
+            let chaos = chaos(&format!("sqs:reorder=1;seed={seed}"));
+            let (place, mut of_a_turn) = (chaos.place("sqs"), chaos.place("sqs").turn().choices(Fault::Reorder));
+            let chosen: std::collections::BTreeSet<_> = (0..300).map(|_| place.choose(Fault::Reorder, below)).collect();
+            prop_assert_eq!(&chosen, &(0..below).collect());
+            prop_assert_eq!(chosen, (0..300).map(|_| of_a_turn(below)).collect());
+            prop_assert_eq!(place.choose(Fault::Reorder, 0), 0);
         }
 
         #[test]

@@ -1,10 +1,6 @@
 //! What `--chaos` says: `target:fault=value[,fault=value...]`, several joined by `;`, and `seed=N` among them.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::{collections::BTreeMap, fmt};
 
 /// What can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +71,49 @@ impl Fault {
 #[error("chaos: {0}")]
 pub struct SpecError(String);
 
+/// Which throw of a fault's dice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Throw {
+    /// Whether it strikes the n-th time.
+    Strike(u64),
+    /// The n-th choice.
+    Choice(u64),
+    /// The n-th choice of a turn.
+    ChoiceOf { turn: u64, nth: u64 },
+}
+
+/// FNV-1a with 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): written out, so that a seed means the same with
+/// every toolchain.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    fn write_numbers(&mut self, numbers: &[u64]) {
+        for number in numbers {
+            self.write(&number.to_le_bytes());
+        }
+    }
+
+    /// Every bit from every bit, as the finalizer of `SplitMix64` does it (Steele, Lea and Flood, "Fast Splittable
+    /// Pseudorandom Number Generators", 2014): FNV's upper bits know little of the last bytes.
+    fn mixed(self) -> u64 {
+        let once = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        twice ^ (twice >> 31)
+    }
+}
+
 /// A specification that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
@@ -120,11 +159,21 @@ impl Spec {
         self.values.get(fault).copied()
     }
 
-    /// What decides the n-th time that a fault is asked for.
-    pub(crate) fn dice(&self, fault: &(String, Fault), nth: u64) -> fastrand::Rng {
-        let mut hasher = DefaultHasher::new();
-        (self.seed, fault, nth).hash(&mut hasher);
-        fastrand::Rng::with_seed(hasher.finish())
+    /// What decides a fault, or what it does: 64 bits that follow from the seed and from which throw this is.
+    pub(crate) fn dice(&self, (target, fault): &(String, Fault), throw: Throw) -> u64 {
+        let mut hash = Fnv::default();
+        hash.write(&self.seed.to_le_bytes());
+        for name in [target, fault.name()] {
+            hash.write(name.as_bytes());
+            // No name has this byte.
+            hash.write(&[0xff]);
+        }
+        match throw {
+            Throw::Strike(nth) => hash.write_numbers(&[0, nth]),
+            Throw::Choice(nth) => hash.write_numbers(&[1, nth]),
+            Throw::ChoiceOf { turn, nth } => hash.write_numbers(&[2, turn, nth]),
+        }
+        hash.mixed()
     }
 }
 
@@ -187,6 +236,27 @@ mod tests {
         assert_eq!(spec.to_string(), "dynamodb:delay_ms=50,throttle=0.1;notifications:error=1;seed=7");
         assert!(parse(" ; ").unwrap().is_empty());
         assert!(parse("seed=7").unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        let hash = |text: &str| {
+            let mut hash = Fnv::default();
+            hash.write(text.as_bytes());
+            hash.0
+        };
+        assert_eq!([hash(""), hash("a"), hash("foobar")], [0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8]);
+    }
+
+    /// Whoever has noted a seed finds the same failure again.
+    #[test]
+    fn a_seed_means_the_same_next_year() {
+        let spec = parse("s3:error=1;seed=7").unwrap();
+        let dice = |throw| spec.dice(&("s3".to_owned(), Error), throw);
+        assert_eq!(
+            [Throw::Strike(0), Throw::Strike(1), Throw::Choice(1), Throw::ChoiceOf { turn: 1, nth: 0 }].map(dice),
+            [0x7da3_051b_c85f_d9ac, 0x6c5d_0500_05c2_4f31, 0x61c4_98aa_c885_01f2, 0x25d9_273f_ee4d_6a60]
+        );
     }
 
     #[test]

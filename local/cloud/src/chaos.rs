@@ -8,10 +8,13 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderValue, Method, Request, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Method, Request, StatusCode,
+    header::{CONTENT_TYPE, ORIGIN},
+};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::json;
-use tintype_chaos::{Chaos, Fault, Place};
+use tintype_chaos::{Chaos, Fault, Place, Turn};
 
 use crate::connection::Scissors;
 
@@ -29,16 +32,18 @@ pub(crate) enum Refusal {
     Throttle,
 }
 
-/// What the place does to a request before it is looked at: it waits, and may refuse.
-pub(crate) async fn before(place: &Place) -> Option<Refusal> {
+/// What the place does to a request before it is looked at: it waits, and may refuse. The turn knows what else strikes it.
+pub(crate) async fn before(place: &Place) -> (Turn, Option<Refusal>) {
+    let turn = place.turn();
     place.delay().await;
-    let error = place.strikes(Fault::Error).then_some(Refusal::Error);
-    error.or_else(|| place.strikes(Fault::Throttle).then_some(Refusal::Throttle))
+    let error = turn.strikes(Fault::Error).then_some(Refusal::Error);
+    let refusal = error.or_else(|| turn.strikes(Fault::Throttle).then_some(Refusal::Throttle));
+    (turn, refusal)
 }
 
-/// What the place does to an answer: it may be lost on its way.
-pub(crate) fn after(place: &Place, connection: &Scissors) {
-    if place.strikes(Fault::LostAnswer) {
+/// What happens to an answer: it may be lost on its way.
+pub(crate) fn after(turn: &Turn, connection: &Scissors) {
+    if turn.strikes(Fault::LostAnswer) {
         connection.cut();
     }
 }
@@ -68,6 +73,10 @@ pub(crate) fn queue_refusal(refusal: Refusal) -> Response {
 
 /// Reads the specification in force (GET), puts another in its place (PUT), or ends all faults (DELETE).
 pub(crate) async fn switch(chaos: &Chaos, request: Request<Body>) -> Response {
+    // Any page that a browser on this machine shows could ask for it.
+    if request.headers().contains_key(ORIGIN) {
+        return text(StatusCode::FORBIDDEN, "not for web pages");
+    }
     let spec = match *request.method() {
         Method::GET => return in_force(chaos),
         Method::DELETE => String::new(),

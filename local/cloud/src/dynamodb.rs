@@ -21,7 +21,7 @@ use dynoxide::{
 };
 use http::request::Parts;
 use serde_json::Value;
-use tintype_chaos::{Fault, Place};
+use tintype_chaos::{Place, Turn};
 use tintype_template::deployment;
 use tokio::time::MissedTickBehavior;
 
@@ -134,19 +134,18 @@ type Failure = Box<dyn StdError + Send + Sync>;
 pub(crate) struct DynamoDb {
     tables: Replicated,
     streams: Streams,
-    chaos: Place,
 }
 
 impl DynamoDb {
     pub(crate) async fn start(database: Database, streams: Streams, chaos: Place) -> io::Result<(Self, Server)> {
         let (proxy, server) = Proxy::start(database.clone()).await?;
-        Ok((Self { tables: Replicated::new(database, proxy), streams, chaos }, server))
+        Ok((Self { tables: Replicated::new(database, proxy, chaos), streams }, server))
     }
 
     /// Answers a request; `target` is its `X-Amz-Target`.
-    pub(crate) async fn answer(&self, target: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+    pub(crate) async fn answer(&self, turn: &Turn, target: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
         let operation = operation(target);
-        let answer = self.answer_to(operation, head, body).await;
+        let answer = self.answer_to(turn, operation, head, body).await;
         if !is_read(operation) {
             // Also without an answer: it may have been written all the same.
             self.streams.written();
@@ -154,27 +153,26 @@ impl DynamoDb {
         answer
     }
 
-    async fn answer_to(&self, operation: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
-        if let Some(conflict) = faults::conflict(&self.chaos, operation, &body) {
+    async fn answer_to(&self, turn: &Turn, operation: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+        if let Some(conflict) = faults::conflict(turn, operation, &body) {
             return Ok(conflict);
         }
-        let stale = self.chaos.time(Fault::StaleMs);
-        match faults::part(&self.chaos, operation, &body) {
+        match faults::part(turn, operation, &body, |table| self.tables.keys(table)) {
             Some(part) => {
                 let answer = match part.done() {
-                    Some(done) => self.tables.answer(stale, operation, head, done).await?,
+                    Some(done) => self.tables.answer(operation, head, done).await?,
                     None => faults::respond(&serde_json::json!({})),
                 };
                 part.completed(answer).await
             }
-            None => self.tables.answer(stale, operation, head, body).await,
+            None => self.tables.answer(operation, head, body).await,
         }
     }
+}
 
-    /// What a request that is not done is answered.
-    pub(crate) fn refuse(&self, refusal: Refusal, target: &str, body: &[u8]) -> Response {
-        faults::refusal(refusal, &self.chaos, operation(target), body)
-    }
+/// What a request that is not done is answered.
+pub(crate) fn refuse(refusal: Refusal, turn: &Turn, target: &str, body: &[u8]) -> Response {
+    faults::refusal(refusal, turn, operation(target), body)
 }
 
 /// `PutItem` of `DynamoDB_20120810.PutItem`.

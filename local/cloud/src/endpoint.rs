@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{ConnectInfo, Request, State},
     response::{IntoResponse as _, Response},
 };
@@ -53,6 +53,11 @@ const HEALTH_PATH: &str = "/_tintype/health";
 
 /// DynamoDB's limit, the largest of the services that speak JSON.
 const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most bytes of a refused upload that are read before the answer: more than any photograph has.
+const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
+/// How long they may take to come.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// How long running requests may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -123,7 +128,8 @@ impl Endpoint {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "The request's body cannot be read, or is too large.");
         };
         if let Some(action) = target.strip_prefix(sqs::TARGET_PREFIX) {
-            if let Some(refusal) = chaos::before(&self.places.sqs).await {
+            let (turn, refusal) = chaos::before(&self.places.sqs).await;
+            if let Some(refusal) = refusal {
                 return chaos::queue_refusal(refusal);
             }
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
@@ -133,20 +139,21 @@ impl Endpoint {
                 // Else a long poll would hold up the end.
                 _ = stop.wait_for(|stop| *stop) => refuse(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The endpoint is stopping."),
             };
-            chaos::after(&self.places.sqs, connection);
+            chaos::after(&turn, connection);
             answer
         } else if let Some(action) = target.strip_prefix(secrets::TARGET_PREFIX) {
             self.services.secrets.answer(action, &body).map(Body::from)
         } else if dynamodb::TARGET_PREFIXES.iter().any(|prefix| target.starts_with(prefix)) {
             let place = if target.starts_with(dynamodb::STREAMS_PREFIX) { &self.places.streams } else { &self.places.dynamodb };
-            if let Some(refusal) = chaos::before(place).await {
-                return self.database.refuse(refusal, target, &body);
+            let (turn, refusal) = chaos::before(place).await;
+            if let Some(refusal) = refusal {
+                return dynamodb::refuse(refusal, &turn, target, &body);
             }
-            let answer = match self.database.answer(target, head, body).await {
+            let answer = match self.database.answer(&turn, target, head, body).await {
                 Ok(response) => response,
                 Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "The database does not answer."),
             };
-            chaos::after(place, connection);
+            chaos::after(&turn, connection);
             answer
         } else {
             refuse(StatusCode::BAD_REQUEST, "UnknownOperationException", &format!("{target} is not emulated on this machine."))
@@ -154,16 +161,30 @@ impl Endpoint {
     }
 
     async fn buckets(self, request: Request, connection: &Scissors) -> Response {
-        if let Some(refusal) = chaos::before(&self.places.s3).await {
+        let (turn, refusal) = chaos::before(&self.places.s3).await;
+        if let Some(refusal) = refusal {
             // Whoever still sends when the answer comes may miss it.
-            let mut body = request.into_body();
-            while let Some(Ok(_)) = body.frame().await {}
+            drain(request.into_body()).await;
             return s3::refusal(refusal);
         }
         let answer = self.services.buckets.answer(request).await;
-        chaos::after(&self.places.s3, connection);
+        chaos::after(&turn, connection);
         answer
     }
+}
+
+/// Reads a body that nobody wants, unless it is too long or takes too long: its sender then sees the connection close.
+async fn drain(mut body: Body) {
+    let mut left = MAX_DRAINED_BYTES;
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { break };
+            left = rest;
+        }
+    };
+    // What came in time is enough.
+    let _ = tokio::time::timeout(DRAIN, all).await;
 }
 
 fn refuse(status: StatusCode, error: &str, message: &str) -> Response {
@@ -178,4 +199,27 @@ fn health() -> Response {
     let services = ["dynamodb", "dynamodbstreams", "lambda", "s3", "secretsmanager", "sqs"].map(|name| (name.to_owned(), json!("running")));
     let body = json!({"services": serde_json::Map::from_iter(services), "version": env!("CARGO_PKG_VERSION")});
     axum::Json(body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    const CHUNK: &[u8] = &[0; 1024 * 1024];
+
+    #[tokio::test]
+    async fn of_a_refused_upload_no_more_is_read_than_a_photograph_has() {
+        let endless = stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(CHUNK)));
+        drain(Body::from_stream(endless)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_upload_that_stops_half_way_is_not_waited_for() {
+        let stuck = stream::StreamExt::chain(stream::iter([Ok::<_, io::Error>(Bytes::from_static(CHUNK))]), stream::pending());
+        let started = tokio::time::Instant::now();
+        drain(Body::from_stream(stuck)).await;
+        assert_eq!(started.elapsed(), DRAIN);
+    }
 }

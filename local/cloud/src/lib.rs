@@ -10,10 +10,13 @@ mod chaos;
 mod connection;
 pub mod dynamodb;
 pub mod endpoint;
+mod log;
 pub mod s3;
 pub mod secrets;
 pub mod sqs;
 pub mod state;
+
+pub use log::Log;
 
 /// The account and the region that everything on this machine is said to belong to.
 pub const ACCOUNT_ID: &str = "000000000000";

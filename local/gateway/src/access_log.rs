@@ -1,37 +1,34 @@
 //! The access log: a line a request, in the template's own format.
 
-use std::{fs::File, io::Write as _};
+use tintype_cloud::Log;
 
-use crate::{
-    context::Context,
-    text::{Text, push_escaped},
-};
+use crate::{context::Context, text::Text};
 
 /// Where the lines go.
 pub(crate) struct AccessLog {
     format: Text,
-    file: File,
+    log: Log,
 }
 
 impl AccessLog {
-    pub(crate) fn new(format: &str, file: File) -> Self {
-        Self { format: Text::parse(format), file }
+    pub(crate) fn new(format: &str, log: Log) -> Self {
+        Self { format: Text::parse(format), log }
     }
 
     /// Writes the line of one request.
     pub(crate) fn write(&self, context: &Context<'_>) {
         let mut line = line(&self.format, context);
         line.push('\n');
-        // One write a line, so that lines are never mixed. A full disk must not stop the API.
-        let _ = (&self.file).write_all(line.as_bytes());
+        self.log.write(line.as_bytes());
     }
 }
 
 /// What a request does not have is "-", as API Gateway writes it.
 fn line(format: &Text, context: &Context<'_>) -> String {
-    format.render(|name, line| match context.value(name) {
-        Some(value) if !value.is_empty() => push_escaped(line, &value),
-        _ => line.push('-'),
+    format.render(|name, line| {
+        if !context.push(name, line) {
+            line.push('-');
+        }
     })
 }
 
@@ -75,6 +72,18 @@ mod tests {
         assert_eq!(fields["error"], "MISSING_AUTHENTICATION_TOKEN");
         for absent in ["route", "agent", "function_ms", "nothing"] {
             assert_eq!(fields[absent], "-", "{absent}");
+        }
+    }
+
+    /// As in gateway responses: the message with its quotation marks, so that the format needs none.
+    #[test]
+    fn a_refusals_words_are_a_string_of_their_own() {
+        let (api, call, journey) = (ApiIdentity::for_testing(), Call::for_testing("GET", "/v1/feed"), Journey::default());
+        for (refusal, expected) in
+            [(Refusal::Throttled, r#"{"error":"Too Many Requests"}"#), (Refusal::AuthorizerFailure, r#"{"error":null}"#)]
+        {
+            let context = Context { api: &api, call: &call, journey: &journey, refused: Some(refusal.describe()), answered: None };
+            assert_eq!(line(&Text::parse(r#"{"error":$context.error.messageString}"#), &context), expected);
         }
     }
 

@@ -43,9 +43,8 @@ pub(crate) struct Verdict {
 
 impl Authorizer {
     pub(crate) fn new(authorizer: deployment::Authorizer, invoke: Invoke) -> Self {
-        // The template reader keeps names that no header can have out of here.
-        let identity_headers = authorizer.identity_headers.iter().filter_map(|name| name.parse().ok()).collect();
-        Self { name: authorizer.name, function: authorizer.function, identity_headers, cache: VerdictCache::new(authorizer.ttl), invoke }
+        let deployment::Authorizer { name, function, identity_headers, ttl } = authorizer;
+        Self { name, function, identity_headers, cache: VerdictCache::new(ttl), invoke }
     }
 
     /// Lets a call through, with what the authorizer said of the caller, or refuses it.
@@ -58,7 +57,7 @@ impl Authorizer {
     ) -> Result<Caller, Refusal> {
         let identity = self.identity(call).ok_or(Refusal::Unauthorized)?;
         let asked = Instant::now();
-        let method_arn = api.method_arn(call);
+        let method_arn = api.method_arn(call, matched);
         let verdict = match self.cache.get(&identity) {
             Some(verdict) => Ok(verdict),
             None => self.ask(call, matched, api, &method_arn).await.map(Arc::new).inspect(|verdict| {
@@ -79,10 +78,8 @@ impl Authorizer {
 
     /// The identity sources' values; `None` if one is missing or empty.
     fn identity(&self, call: &Call) -> Option<Identity> {
-        let values = |name| call.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-        let identity: Identity = self.identity_headers.iter().map(values).collect();
-        let complete = identity.iter().all(|values| values.iter().any(|value| !value.is_empty()));
-        complete.then_some(identity)
+        let complete = self.identity_headers.iter().all(|name| call.headers.get_all(name).iter().any(|value| !value.is_empty()));
+        complete.then(|| Identity::of(self.identity_headers.iter().map(|name| call.headers.get_all(name))))
     }
 
     async fn ask(&self, call: &Call, matched: &Matched<'_>, api: &ApiIdentity, method_arn: &str) -> Result<Verdict, Refusal> {

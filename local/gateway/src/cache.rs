@@ -6,13 +6,32 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderValue;
+use http::{HeaderValue, header::GetAll};
 use tokio::time::Instant;
 
 use crate::authorizer::Verdict;
 
 /// All values of each identity header: callers that differ in any are different.
-pub(crate) type Identity = Vec<Vec<HeaderValue>>;
+///
+/// They are copied: a header's value is a part of the buffer that its connection was read into, and would keep all of that.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Identity(Arc<[u8]>);
+
+impl Identity {
+    /// The values of each header, in the order of the template.
+    pub(crate) fn of<'a>(headers: impl Iterator<Item = GetAll<'a, HeaderValue>>) -> Self {
+        // Before each header how many values it has, and before each value how long it is: no two lists look alike.
+        let mut bytes = Vec::new();
+        for values in headers {
+            bytes.extend(values.iter().count().to_le_bytes());
+            for value in values {
+                bytes.extend(value.len().to_le_bytes());
+                bytes.extend(value.as_bytes());
+            }
+        }
+        Self(bytes.into())
+    }
+}
 
 /// The most verdicts that are kept. Whoever sends made-up tokens without end costs no more memory than this, only other callers'
 /// place in the cache.
@@ -72,10 +91,49 @@ impl VerdictCache {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderName};
+
     use super::*;
 
+    /// Of requests with these headers, where `x-a` and `x-b` are the identity's.
+    fn identity_of(headers: &HeaderMap) -> Identity {
+        Identity::of(["x-a", "x-b"].iter().map(|name| headers.get_all(*name)))
+    }
+
     fn identity(name: &str) -> Identity {
-        vec![vec![name.parse().unwrap()]]
+        identity_of(&HeaderMap::from_iter([(HeaderName::from_static("x-a"), name.parse().unwrap())]))
+    }
+
+    #[test]
+    fn callers_that_differ_in_anything_are_different() {
+        let headers: [&[(&str, &str)]; 8] = [
+            &[],
+            &[("x-a", "")],
+            &[("x-a", "ab")],
+            &[("x-b", "ab")],
+            &[("x-a", "a"), ("x-a", "b")],
+            &[("x-a", "b"), ("x-a", "a")],
+            &[("x-a", "a"), ("x-b", "b")],
+            &[("x-a", "a, b")],
+        ];
+        let pair = |&(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
+        let identities: Vec<_> = headers.iter().map(|pairs| identity_of(&pairs.iter().map(pair).collect())).collect();
+        for (n, identity) in identities.iter().enumerate() {
+            assert_eq!(identities.iter().position(|other| other == identity), Some(n));
+        }
+    }
+
+    #[test]
+    fn an_identity_keeps_nothing_of_the_connections_buffer() {
+        let buffer = Bytes::from(vec![b'x'; 64 * 1024]);
+        let value = HeaderValue::from_maybe_shared(buffer.slice(..10)).unwrap();
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-a"), value)]);
+        assert!(!buffer.is_unique());
+        let identity = identity_of(&headers);
+        drop(headers);
+        assert!(buffer.is_unique());
+        assert_eq!(identity, super::tests::identity("xxxxxxxxxx"));
     }
 
     fn size(cache: &VerdictCache) -> (usize, usize) {

@@ -19,15 +19,16 @@ use tokio::{
 };
 
 /// How long a client may keep us waiting: for a head, for the rest of a body, for the end of an answer that it reads, for its next
-/// request.
+/// request. It is for the whole of each, not for each step of it: who reads the largest answer there is, 6 MB, has to do so at
+/// 100 KB/s.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// All connections of a listener.
 pub(crate) struct Connections {
     places: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
-    /// Told whenever a connection begins to wait for its client.
-    somebody_waits: Notify,
+    /// Told whenever a connection begins to wait for its client, or stays after all.
+    look_again: Notify,
 }
 
 /// The connections that wait for their clients, in the order in which they began to.
@@ -35,6 +36,18 @@ pub(crate) struct Connections {
 struct Waiting {
     turns: u64,
     by_turn: BTreeMap<u64, Arc<Notify>>,
+    /// Who was told to go and has not gone yet. A request that comes before that is answered, and another has to go.
+    leaving: Option<u64>,
+}
+
+impl Waiting {
+    /// The connection of this turn has gone, or its client waits for us.
+    fn remove(&mut self, turn: u64) {
+        self.by_turn.remove(&turn);
+        if self.leaving == Some(turn) {
+            self.leaving = None;
+        }
+    }
 }
 
 /// One open connection.
@@ -48,7 +61,7 @@ pub(crate) struct Connection {
 
 impl Connections {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { places: Arc::new(Semaphore::new(most)), waiting: Mutex::default(), somebody_waits: Notify::new() })
+        Arc::new(Self { places: Arc::new(Semaphore::new(most)), waiting: Mutex::default(), look_again: Notify::new() })
     }
 
     /// One more connection, as soon as there is a place for it. It begins by waiting for its client.
@@ -60,22 +73,24 @@ impl Connections {
     }
 
     async fn make_room(&self) -> OwnedSemaphorePermit {
-        let mut somebody_goes = self.dismiss_who_waits_longest();
         loop {
+            self.dismiss_who_waits_longest();
             tokio::select! {
                 place = Arc::clone(&self.places).acquire_owned() => return place.expect("the semaphore is never closed"),
-                () = self.somebody_waits.notified(), if !somebody_goes => somebody_goes = self.dismiss_who_waits_longest(),
+                () = self.look_again.notified() => {}
             }
         }
     }
 
-    /// False if no connection waits for its client.
-    fn dismiss_who_waits_longest(&self) -> bool {
-        let longest = self.lock().by_turn.pop_first();
-        longest.is_some_and(|(_, dismissed)| {
+    /// Unless somebody is on the way out already.
+    fn dismiss_who_waits_longest(&self) {
+        let mut waiting = self.lock();
+        if waiting.leaving.is_none()
+            && let Some((turn, dismissed)) = waiting.by_turn.pop_first()
+        {
+            waiting.leaving = Some(turn);
             dismissed.notify_one();
-            true
-        })
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -90,13 +105,13 @@ impl Connection {
         let mut waits = self.waits();
         let mut waiting = self.all.lock();
         if let Some((before, _)) = *waits {
-            waiting.by_turn.remove(&before);
+            waiting.remove(before);
         }
         waiting.turns += 1;
         let turn = waiting.turns;
         waiting.by_turn.insert(turn, Arc::clone(&self.dismissed));
         *waits = Some((turn, Instant::now()));
-        self.all.somebody_waits.notify_one();
+        self.all.look_again.notify_one();
     }
 
     /// A request has begun to arrive; it counts as waiting until the body is there.
@@ -111,16 +126,28 @@ impl Connection {
     fn serve_client(&self, turn: u64) {
         let mut waits = self.waits();
         if waits.is_some_and(|(current, _)| current == turn) {
-            self.all.lock().by_turn.remove(&turn);
+            self.all.lock().remove(turn);
             *waits = None;
+            self.all.look_again.notify_one();
         }
     }
 
     /// Resolves when the client has to go: others need the place, or it has kept us waiting for too long.
     pub(crate) async fn given_up(&self) {
         tokio::select! {
-            () = self.dismissed.notified() => {}
+            () = self.dismissal() => {}
             () = self.patience() => {}
+        }
+    }
+
+    /// Resolves when it was told to go, unless its client's request has come since.
+    async fn dismissal(&self) {
+        loop {
+            self.dismissed.notified().await;
+            let waits = self.waits();
+            if waits.is_some_and(|(turn, _)| self.all.lock().leaving == Some(turn)) {
+                return;
+            }
         }
     }
 
@@ -143,7 +170,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let turn = self.waits().take();
         if let Some((turn, _)) = turn {
-            self.all.lock().by_turn.remove(&turn);
+            self.all.lock().remove(turn);
         }
     }
 }
@@ -235,6 +262,33 @@ mod tests {
         only.given_up().await;
         drop(only);
         room.await.unwrap();
+    }
+
+    /// It was told to go; before it went, its request was there.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_comes_just_after_the_dismissal_is_answered_and_another_goes() {
+        let all = Connections::new(2);
+        let (first, second) = (all.admit().await, all.admit().await);
+        let room = tokio::spawn({
+            let all = Arc::clone(&all);
+            async move { all.admit().await }
+        });
+        while all.lock().leaving != Some(turn(&first)) {
+            tokio::task::yield_now().await;
+        }
+        first.serve_client(turn(&first));
+        let mut given_up = std::pin::pin!(first.given_up());
+        tokio::select! {
+            () = &mut given_up => panic!("its client waits for us"),
+            () = second.given_up() => {}
+        }
+        assert!(tokio::time::timeout(PATIENCE * 2, &mut given_up).await.is_err(), "nor later");
+        drop(second);
+        room.await.unwrap();
+
+        // Its answer is there to be read: the dismissal before is forgotten.
+        first.wait_for_client();
+        assert!(tokio::time::timeout(PATIENCE / 2, &mut given_up).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

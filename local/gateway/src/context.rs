@@ -4,7 +4,13 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::header::USER_AGENT;
 
-use crate::{authorizer::Verdict, call::Call, event::ApiIdentity, refusal::Described};
+use crate::{
+    authorizer::Verdict,
+    call::Call,
+    event::{ApiIdentity, DEPLOYMENT_ID},
+    refusal::Described,
+    text::push_escaped,
+};
 
 /// What a request met on its way.
 #[derive(Debug, Default)]
@@ -39,6 +45,19 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Adds the value of `$context.{name}`; false if there is none, or nothing in it.
+    ///
+    /// Values stand inside the quotation marks of a JSON string, but for the one that comes with its own.
+    pub(crate) fn push(&self, name: &str, text: &mut String) -> bool {
+        let Some(value) = self.value(name).filter(|value| !value.is_empty()) else { return false };
+        if name == "error.messageString" {
+            text.push_str(&value);
+        } else {
+            push_escaped(text, &value);
+        }
+        true
+    }
+
     /// The value of `$context.{name}`; `None` for what this request does not have.
     pub(crate) fn value(&self, name: &str) -> Option<Cow<'_, str>> {
         let Self { api, call, journey, refused, answered } = self;
@@ -46,6 +65,7 @@ impl Context<'_> {
             "accountId" => text(&api.account.id),
             "apiId" => text(&api.id),
             "authorizer.latency" | "authorizer.integrationLatency" => number(millis(journey.authorizer_latency?)),
+            "deploymentId" => text(DEPLOYMENT_ID),
             "domainName" => text(call.host()?),
             "domainPrefix" => text(call.host()?.split('.').next()?),
             "error.message" => text(refused.as_ref()?.message?),

@@ -27,6 +27,9 @@ pub(crate) struct ApiIdentity {
     pub(crate) stage: String,
 }
 
+/// `requestContext.deploymentId`: the template is deployed once, when the host starts.
+pub(crate) const DEPLOYMENT_ID: &str = "0local";
+
 /// `null`, in the place of what requests of this API never have.
 type Never = Option<()>;
 
@@ -72,6 +75,7 @@ struct RequestContext<'a> {
     api_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorizer: Option<&'a Caller>,
+    deployment_id: &'static str,
     domain_name: Option<&'a str>,
     domain_prefix: Option<&'a str>,
     extended_request_id: &'a str,
@@ -127,10 +131,11 @@ impl ApiIdentity {
         if rest.is_empty() { Some("/") } else { rest.starts_with('/').then_some(rest) }
     }
 
-    /// What policies of authorizers name: `arn:aws:execute-api:{region}:{account}:{api}/{stage}/{method}/{path}`.
-    pub(crate) fn method_arn(&self, call: &Call) -> String {
+    /// What policies of authorizers name: `arn:aws:execute-api:{region}:{account}:{api}/{stage}/{method}/{path}`, whose path is what
+    /// was matched, not what came over the wire: `%66eed` and `feed///` are `feed` to the routes, and to policies.
+    pub(crate) fn method_arn(&self, call: &Call, matched: &Matched<'_>) -> String {
         let Account { id, region } = &self.account;
-        let path = self.path(call).trim_start_matches('/');
+        let path = &matched.canonical_path;
         format!("arn:aws:execute-api:{region}:{id}:{}/{}/{}/{path}", self.id, self.stage, call.method)
     }
 
@@ -192,6 +197,7 @@ impl ApiIdentity {
             account_id: &self.account.id,
             api_id: &self.id,
             authorizer,
+            deployment_id: DEPLOYMENT_ID,
             domain_name,
             domain_prefix: domain_name.and_then(|name| name.split('.').next()),
             extended_request_id: &call.extended_request_id,

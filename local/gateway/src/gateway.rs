@@ -1,11 +1,12 @@
 //! What happens to a request, from top to bottom.
 
-use std::{fs::File, net::SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body_util::Full;
 use hyper::body::Body as _;
+use tintype_cloud::Log;
 use tintype_template::deployment::Api;
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     refusal::Refusal,
     responses::GatewayResponses,
     routes::{Integration, Matched, RouteTable},
-    throttle::{TokenBucket, admit},
+    throttle::TokenBucket,
 };
 
 /// The REST API and the media path, ready to answer.
@@ -40,7 +41,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// `access_log` is where its lines go, if the template has such a log.
-    pub(crate) fn new(account: Account, api: Api, media: Option<Media>, invoke: Invoke, access_log: Option<File>) -> Self {
+    pub(crate) fn new(account: Account, api: Api, media: Option<Media>, invoke: Invoke, access_log: Option<Log>) -> Self {
         let Api { id, stage, routes, authorizer, responses, throttle, method_throttles, cors, access_log: format, binary_media_types } =
             api;
         Self {
@@ -53,7 +54,7 @@ impl Gateway {
             invoke,
             responses: GatewayResponses::new(responses),
             media,
-            access_log: format.zip(access_log).map(|(format, file)| AccessLog::new(&format, file)),
+            access_log: format.zip(access_log).map(|(format, log)| AccessLog::new(&format, log)),
         }
     }
 
@@ -91,7 +92,9 @@ impl Gateway {
         let body = self.bodies.read(call, body).await?;
         let matched = self.route(call)?;
         journey.resource = Some((matched.resource_path, matched.resource_id));
-        if !admit(self.throttle.as_ref(), matched.endpoint.throttle.as_ref()) {
+        // A method's own settings override those that it has from the stage.
+        let throttle = matched.endpoint.throttle.as_ref().or(self.throttle.as_ref());
+        if !throttle.is_none_or(TokenBucket::take) {
             return Err(Refusal::Throttled);
         }
         let caller = self.authorize(call, &matched, journey).await?;

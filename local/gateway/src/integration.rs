@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use http_body_util::Full;
@@ -69,7 +69,9 @@ pub(crate) async fn respond(
     if payload.len() > MAX_PAYLOAD {
         return Err(Refusal::RequestTooLarge);
     }
-    let repeatable = call.method.is_idempotent();
+    // API Gateway repeats nothing. What only looks is repeated here where its worker is killed; of anything else the first attempt may
+    // have been done, and the second would tell the client otherwise: that what it deleted was never there.
+    let repeatable = matches!(call.method, Method::GET | Method::HEAD);
     let invocation = Invocation { function: function.to_owned(), payload, trace: call.trace_header(), repeatable };
     let asked = Instant::now();
     let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(invocation)).await;
@@ -90,12 +92,16 @@ pub(crate) async fn respond(
     Ok(response)
 }
 
-/// Whatever goes wrong in a function, its own timeout too, is a failed integration.
+/// Whatever goes wrong in a function, its own timeout too, is a failed integration; what Lambda does not take is not the function's.
 fn refusal(function: &str, error: &InvokeError) -> Refusal {
-    if matches!(error, InvokeError::UnknownFunction) {
-        say("gateway", &format!("{function}: no such function"));
+    match error {
+        InvokeError::TimedOut { .. } | InvokeError::Crashed { .. } | InvokeError::FunctionError { .. } => Refusal::IntegrationFailure,
+        InvokeError::UnknownFunction => {
+            say("gateway", &format!("{function}: no such function"));
+            Refusal::InvocationRejected
+        }
+        InvokeError::Throttled | InvokeError::Stopping => Refusal::InvocationRejected,
     }
-    Refusal::IntegrationFailure
 }
 
 /// A function's answer, read.

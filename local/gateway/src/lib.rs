@@ -27,9 +27,9 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
-use std::{fs::File, sync::Arc};
+use std::sync::Arc;
 
-use tintype_cloud::s3::Buckets;
+use tintype_cloud::{Log, s3::Buckets};
 use tintype_lambda::Lambda;
 use tintype_template::deployment::{Api, MediaOrigin};
 use tokio::{net::TcpListener, sync::watch};
@@ -62,7 +62,7 @@ pub struct Parts {
     /// The functions behind the API.
     pub lambda: Lambda,
     /// Where the access log goes.
-    pub access_log: File,
+    pub access_log: Log,
 }
 
 /// Serves the API below `/{stage}`, and media below `/media`, until `stop` turns true; then lets running requests end.

@@ -11,7 +11,8 @@ pub(crate) enum Refusal {
     HeadersTooLarge,
     /// The request line, `Host` or path cannot be understood.
     BadRequest,
-    /// The body did not arrive in time.
+    /// The body did not arrive in time. API Gateway has no response type for it, so a template can shape it as `DEFAULT_4XX` alone,
+    /// and one that names a status there (this repository's does: 400) has that instead of 408.
     RequestTimeout,
     /// The body is over 10 MB, or over what an invocation may carry.
     RequestTooLarge,
@@ -36,6 +37,9 @@ pub(crate) enum Refusal {
     ApiConfigurationError,
     /// The function failed, or its answer is not a proxy response.
     IntegrationFailure,
+    /// Lambda did not take the invocation: too many run already, no such function, or the host stops. Templates know it by the same
+    /// type as a function's failure, and so do clients; without a template it is 500 in place of 502.
+    InvocationRejected,
     /// The function did not answer within 29 s.
     IntegrationTimeout,
 }
@@ -90,6 +94,7 @@ impl Refusal {
             }
             // The type's documented status is 504; a function's failure or malformed answer comes out as 502 all the same.
             Self::IntegrationFailure => (Some("INTEGRATION_FAILURE"), 502, Some("Internal server error"), "InternalServerErrorException"),
+            Self::InvocationRejected => (Some("INTEGRATION_FAILURE"), 500, Some("Internal server error"), "InternalServerErrorException"),
             Self::IntegrationTimeout => {
                 (Some("INTEGRATION_TIMEOUT"), 504, Some("Endpoint request timed out"), "InternalServerErrorException")
             }
@@ -99,7 +104,7 @@ impl Refusal {
     }
 
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::UrlTooLong,
         Self::HeadersTooLarge,
         Self::BadRequest,
@@ -115,6 +120,7 @@ impl Refusal {
         Self::AuthorizerConfigurationError,
         Self::ApiConfigurationError,
         Self::IntegrationFailure,
+        Self::InvocationRejected,
         Self::IntegrationTimeout,
     ];
 }

@@ -7,11 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CON
 use http_body_util::Full;
 use tintype_template::deployment::GatewayResponse;
 
-use crate::{
-    context::Context,
-    refusal::Described,
-    text::{Text, push_escaped},
-};
+use crate::{context::Context, refusal::Described, text::Text};
 
 /// API Gateway's body where the template has none.
 const DEFAULT_BODY: &str = r#"{"message":$context.error.messageString}"#;
@@ -43,11 +39,9 @@ impl GatewayResponses {
         let fallback = if refused.status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
         let prepared = self.by_type.get(response_type).or_else(|| self.by_type.get(fallback)).unwrap_or(&self.plain);
 
-        let body = prepared.body.render(|name, body| match context.value(name) {
-            // This one comes with its quotation marks; what has no value is empty.
-            Some(value) if name == "error.messageString" => body.push_str(&value),
-            Some(value) => push_escaped(body, &value),
-            None => {}
+        let body = prepared.body.render(|name, body| {
+            // What has no value is empty.
+            context.push(name, body);
         });
         let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = prepared.status.unwrap_or(refused.status);

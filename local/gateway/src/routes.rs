@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use http::Method;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tintype_template::deployment::{Cors, MethodThrottle, Route};
 
 use crate::{cors::Preflight, refusal::Refusal, throttle::TokenBucket};
@@ -37,7 +37,7 @@ pub(crate) struct Endpoint {
     method: String,
     /// Whether the authorizer is asked first.
     pub(crate) authorized: bool,
-    /// Its own bucket, beside the stage's.
+    /// Its own bucket, which it has in the place of the stage's.
     pub(crate) throttle: Option<TokenBucket>,
     pub(crate) integration: Integration,
 }
@@ -61,7 +61,28 @@ pub(crate) struct Matched<'a> {
     pub(crate) resource_id: &'a str,
     /// Path parameters, decoded.
     pub(crate) parameters: BTreeMap<&'a str, String>,
+    /// The segments that were matched, in the one spelling that policies are judged by.
+    pub(crate) canonical_path: String,
 }
+
+/// What policies read as something else: a slash that splits nothing, a mark of an encoding, wildcards and variables; and whatever
+/// no URL has as it is.
+const SPELT_OUT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 impl RouteTable {
     pub(crate) fn new(routes: Vec<Route>, throttles: &[MethodThrottle], cors: Option<&Cors>) -> Self {
@@ -100,7 +121,8 @@ impl RouteTable {
         let resource = self.resources.iter().find(|resource| resource.is_meant(&segments)).ok_or(Refusal::MissingAuthenticationToken)?;
         let endpoint = resource.methods.iter().find(|it| it.method == method.as_str()).ok_or(Refusal::MissingAuthenticationToken)?;
         let parameters = resource.parameters(&segments);
-        Ok(Matched { endpoint, resource_path: &resource.path, resource_id: &resource.id, parameters })
+        let canonical_path = canonical(&segments);
+        Ok(Matched { endpoint, resource_path: &resource.path, resource_id: &resource.id, parameters, canonical_path })
     }
 }
 
@@ -168,6 +190,12 @@ impl Segment {
 /// The segments of a path; API Gateway ignores slashes at its end.
 fn split(path: &str) -> impl Iterator<Item = &str> {
     path.trim_end_matches('/').split('/').skip(1)
+}
+
+/// The same for every spelling of a path that the routes read alike: what is denied is denied however it is written.
+fn canonical(segments: &[Cow<'_, str>]) -> String {
+    let spelt: Vec<Cow<'_, str>> = segments.iter().map(|segment| utf8_percent_encode(segment, SPELT_OUT).into()).collect();
+    spelt.join("/")
 }
 
 /// A segment's text. A slash that was encoded stays in it: it never splits.

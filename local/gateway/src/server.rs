@@ -83,6 +83,8 @@ async fn serve_one(
     tokio::pin!(http);
     // An error is the client's: it hung up, was too slow, or spoke something else. Nobody is left to be told.
     tokio::select! {
+        // A request that is there already comes before the dismissal.
+        biased;
         _ = http.as_mut() => {}
         () = connection.given_up() => {}
         () = stopped(&mut stop) => {

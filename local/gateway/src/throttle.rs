@@ -1,4 +1,4 @@
-//! Throttles of the stage and of single methods: token buckets.
+//! Throttles of the stage and of single methods: token buckets. A method that has its own takes from no other.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,19 +18,6 @@ struct Level {
     at: Instant,
 }
 
-/// Takes a token from each bucket that there is, or from none: what the method's bucket refuses costs the stage nothing, and the
-/// other way round.
-pub(crate) fn admit(stage: Option<&TokenBucket>, method: Option<&TokenBucket>) -> bool {
-    if !method.is_none_or(TokenBucket::take) {
-        return false;
-    }
-    let admitted = stage.is_none_or(TokenBucket::take);
-    if let (false, Some(method)) = (admitted, method) {
-        method.put_back();
-    }
-    admitted
-}
-
 impl TokenBucket {
     /// A full bucket.
     pub(crate) fn new(limits: Throttle) -> Self {
@@ -39,7 +26,7 @@ impl TokenBucket {
     }
 
     /// Takes a token; false if there is none.
-    fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         // The level is two plain numbers: a panic elsewhere cannot leave it half-written.
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -51,10 +38,6 @@ impl TokenBucket {
             level.tokens -= 1.0;
         }
         admitted
-    }
-
-    fn put_back(&self) {
-        self.level.lock().unwrap_or_else(PoisonError::into_inner).tokens += 1.0;
     }
 }
 
@@ -77,21 +60,6 @@ mod tests {
         // However long nobody asks, no more than the burst gathers.
         tokio::time::advance(Duration::from_hours(1)).await;
         assert_eq!((0..20).filter(|_| bucket.take()).count(), 5);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_one_bucket_refuses_costs_the_other_nothing() {
-        let bucket = |burst| TokenBucket::new(Throttle { rate: 0.0, burst });
-        let (stage, method) = (bucket(3), bucket(1));
-        assert!(admit(Some(&stage), Some(&method)));
-        for _ in 0..5 {
-            assert!(!admit(Some(&stage), Some(&method)), "the method has had its one");
-        }
-        assert_eq!((0..5).filter(|_| admit(Some(&stage), None)).count(), 2, "and the stage still has two");
-
-        let (empty, method) = (bucket(0), bucket(1));
-        assert!(!admit(Some(&empty), Some(&method)));
-        assert!(admit(None, Some(&method)), "the method's token came back");
     }
 
     proptest! {

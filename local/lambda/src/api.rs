@@ -4,15 +4,16 @@
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::{Path, Query, State},
+    extract::{Path, Query, Request, State},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, StatusCode,
-    header::{CONTENT_TYPE, InvalidHeaderValue},
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, ORIGIN},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
@@ -38,7 +39,17 @@ pub(crate) fn router(lambda: Lambda) -> Router {
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .fallback(async || not_emulated())
         .method_not_allowed_fallback(async || not_emulated())
+        .layer(middleware::from_fn(refuse_web_pages))
         .with_state(lambda)
+}
+
+/// Nothing is signed here: any page that a browser on this machine shows could invoke functions. A browser says so.
+async fn refuse_web_pages(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(ORIGIN) {
+        let message = "Functions are not invoked by web pages on this machine.";
+        return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", message).into_response();
+    }
+    next.run(request).await
 }
 
 #[derive(Deserialize)]
@@ -128,7 +139,7 @@ async fn invoke(
             let log = tail.map(|tail| ("x-amz-log-result", BASE64_STANDARD.encode(tail.bytes())));
             for (name, value) in [(REQUEST_ID, id)].into_iter().chain(log) {
                 // Hexadecimal and base64: always values of headers.
-                if let Ok(value) = value.try_into().map_err(|_: InvalidHeaderValue| ()) {
+                if let Ok(value) = HeaderValue::try_from(value) {
                     response.headers_mut().insert(HeaderName::from_static(name), value);
                 }
             }

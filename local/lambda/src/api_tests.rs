@@ -171,3 +171,14 @@ async fn functions_are_listed_and_described() {
         assert_eq!(headers["x-amzn-errortype"], error);
     }
 }
+
+#[tokio::test]
+async fn a_web_page_can_not_invoke_functions() {
+    let state = fake::state(&[]);
+    let (api, events) = api(&state).await;
+    let invoke = || Request::post("/2015-03-31/functions/posts/invocations");
+    let (status, headers, _) = send(&api, invoke().header("origin", "https://example.org").body(Body::empty()).unwrap()).await;
+    assert_eq!((status, headers["x-amzn-errortype"].to_str().unwrap()), (StatusCode::FORBIDDEN, "AccessDeniedException"));
+    assert!(events.lock().unwrap().is_empty());
+    assert_eq!(send(&api, invoke().body(Body::empty()).unwrap()).await.0, StatusCode::OK);
+}

@@ -1,15 +1,19 @@
 //! Asynchronous invocations: stored before they are accepted, delivered at least once.
 //!
-//! A row goes when the function has succeeded, or when the on-failure destination has taken the
-//! event after the last retry. An attempt that the host's end cuts short does not count.
+//! A row goes when the function has succeeded, or is given up: then what its on-failure destination is to be
+//! told takes its place ([`Failures`]). An attempt that the host's end cuts short does not count.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use rusqlite::params;
 use tintype_cloud::{
     say,
-    sqs::{self, Queues},
+    sqs::Queues,
     state::{self, Control},
     unix_millis as now,
 };
@@ -20,7 +24,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    destination::{self, Failure},
+    destination::Failure,
+    failures::Failures,
     invocation::{Invocation, InvokeError},
     pool::Pool,
     stop::stopped,
@@ -30,15 +35,23 @@ use crate::{
 /// sits before this machine waits for the outcome.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// The pause after the database or the destination failed.
+/// The longest pause before a throttled event is tried again, which is AWS'. The first is [`RETRY_PAUSE`], and each is twice
+/// the one before.
+const LONGEST_THROTTLE: Duration = Duration::from_mins(5);
+
+/// The pause after the database failed.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The stored invocations of all functions.
 pub(crate) struct Asynchronous {
     control: Control,
-    queues: Queues,
+    failures: Arc<Failures>,
     /// By function name.
     outlets: HashMap<String, Outlet>,
+    /// How often events in a row were throttled.
+    throttles: Mutex<HashMap<Uuid, u32>>,
+    /// Unix milliseconds
+    opened_at: i64,
     stop: watch::Sender<bool>,
 }
 
@@ -80,7 +93,8 @@ impl Asynchronous {
             )
         })?;
         let outlets = pools.iter().map(|(name, pool)| (name.clone(), Outlet { pool: Arc::clone(pool), news: Arc::default() })).collect();
-        Ok(Self { control, queues, outlets, stop: watch::channel(false).0 })
+        let failures = Arc::new(Failures::open(control.clone(), queues)?);
+        Ok(Self { control, failures, outlets, throttles: Mutex::default(), opened_at: now(), stop: watch::channel(false).0 })
     }
 
     /// Stores an invocation under the id that is returned. With a `source`, only if none from there is stored.
@@ -113,6 +127,7 @@ impl Asynchronous {
             };
             tokio::spawn(courier.run(self.stop.subscribe()));
         }
+        tokio::spawn(Arc::clone(&self.failures).deliver(self.stop.subscribe()));
     }
 
     /// Delivers no more, and waits until nothing is being delivered: until the pools have stopped, or
@@ -123,13 +138,19 @@ impl Asynchronous {
     }
 
     async fn attempt(&self, pool: &Arc<Pool>, row: &Row) {
-        let invocation = Invocation::stored(row.id, Bytes::copy_from_slice(&row.payload));
-        let outcome = match pool.invoke(invocation).await {
-            Ok(_) => self.remove(row.id).map_err(sqs::Error::from),
-            Err(InvokeError::Stopping) => Ok(()),
-            // It has not begun, which is no attempt.
-            Err(InvokeError::Throttled) => self.postpone(row.id, row.attempts, now() + millis(RETRY_PAUSE)).map_err(sqs::Error::from),
-            Err(error) => self.failed(pool, row, &error),
+        let outcome = if pool.limit == 0 {
+            self.give_up(pool, row, "ZeroReservedConcurrency", row.attempts, None)
+        } else if self.is_too_old(pool, row, now()) {
+            self.give_up(pool, row, "EventAgeExceeded", row.attempts, None)
+        } else {
+            match pool.invoke(Invocation::stored(row.id, Bytes::copy_from_slice(&row.payload))).await {
+                Err(InvokeError::Throttled) => self.throttled(pool, row),
+                Err(InvokeError::Stopping) => Ok(()),
+                result => {
+                    self.throttles().remove(&row.id);
+                    result.map_or_else(|error| self.failed(pool, row, &error), |_| self.remove(row.id))
+                }
+            }
         };
         if let Err(error) = outcome {
             say(&pool.function.binary, &format!("asynchronous invocation {}: {error}", row.id));
@@ -138,26 +159,58 @@ impl Asynchronous {
         }
     }
 
-    /// Puts a failed invocation off, or gives it up.
-    fn failed(&self, pool: &Pool, row: &Row, error: &InvokeError) -> Result<(), sqs::Error> {
-        let function = &pool.function;
-        let policy = &function.asynchronous;
-        let attempts = row.attempts + 1;
-        let pause = millis(RETRY_PAUSE).saturating_mul(1 << row.attempts.min(16));
-        let condition = if attempts > policy.max_retries {
-            "RetriesExhausted"
-        } else if now() + pause - row.created_at > millis(policy.max_age) {
-            "EventAgeExceeded"
-        } else {
-            return Ok(self.postpone(row.id, attempts, now() + pause)?);
+    /// Puts off an invocation that has not begun, which is no attempt, or gives it up.
+    fn throttled(&self, pool: &Pool, row: &Row) -> Result<(), state::Error> {
+        let before = {
+            let mut throttles = self.throttles();
+            let times = throttles.entry(row.id).or_default();
+            *times += 1;
+            *times - 1
         };
-        let said = String::from_utf8_lossy(&error.payload()).into_owned();
-        say(&function.binary, &format!("gave up an event, {condition}, attempts {attempts}: {said}"));
-        if let Some(queue_arn) = &policy.on_failure {
-            let failure = Failure { request_id: &row.id.to_string(), function_arn: &function.arn, condition, attempts, error };
-            destination::send(&self.queues, queue_arn, &failure.asynchronous(&row.payload))?;
+        let due_at = now() + millis(throttle_pause(before));
+        if self.is_too_old(pool, row, due_at) {
+            return self.give_up(pool, row, "EventAgeExceeded", row.attempts, None);
         }
-        Ok(self.remove(row.id)?)
+        self.postpone(row.id, row.attempts, due_at)
+    }
+
+    /// Puts a failed invocation off, or gives it up.
+    fn failed(&self, pool: &Pool, row: &Row, error: &InvokeError) -> Result<(), state::Error> {
+        let attempts = row.attempts + 1;
+        let due_at = now() + millis(RETRY_PAUSE).saturating_mul(1 << row.attempts.min(16));
+        if attempts > pool.function.asynchronous.max_retries {
+            self.give_up(pool, row, "RetriesExhausted", attempts, Some(error))
+        } else if self.is_too_old(pool, row, due_at) {
+            self.give_up(pool, row, "EventAgeExceeded", attempts, Some(error))
+        } else {
+            self.postpone(row.id, attempts, due_at)
+        }
+    }
+
+    /// Whether an event is too old at this time to be tried then. The time before this host started is forgiven: on AWS
+    /// somebody would have tried it meanwhile, and this machine may have been off for days.
+    fn is_too_old(&self, pool: &Pool, row: &Row, at: i64) -> bool {
+        at - row.created_at.max(self.opened_at) > millis(pool.function.asynchronous.max_age)
+    }
+
+    /// Leaves an event to the function's on-failure destination, if it has one.
+    fn give_up(&self, pool: &Pool, row: &Row, condition: &str, attempts: u32, error: Option<&InvokeError>) -> Result<(), state::Error> {
+        let function = &pool.function;
+        let said = error.map(|error| format!(": {}", String::from_utf8_lossy(&error.payload()))).unwrap_or_default();
+        say(&function.binary, &format!("gave up an event, {condition}, attempts {attempts}{said}"));
+        self.throttles().remove(&row.id);
+        let Some(queue_arn) = &function.asynchronous.on_failure else { return self.remove(row.id) };
+        let id = row.id.to_string();
+        let failure = Failure { request_id: &id, function_arn: &function.arn, condition, attempts, error };
+        let record = failure.asynchronous(&row.payload);
+        self.control.with(|database| {
+            let tx = database.transaction()?;
+            tx.execute("DELETE FROM invocations WHERE id = ?1", [&id])?;
+            Failures::store(&tx, row.id, &function.binary, queue_arn, &record)?;
+            tx.commit()
+        })?;
+        self.failures.stored();
+        Ok(())
     }
 
     /// The invocations of a function that are due first.
@@ -188,6 +241,10 @@ impl Asynchronous {
                 .execute("UPDATE invocations SET attempts = ?2, due_at = ?3 WHERE id = ?1", params![id.to_string(), attempts, due_at])
                 .map(drop)
         })
+    }
+
+    fn throttles(&self) -> MutexGuard<'_, HashMap<Uuid, u32>> {
+        self.throttles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remove(&self, id: Uuid) -> Result<(), state::Error> {
@@ -224,9 +281,11 @@ impl Courier {
 
     /// Begins as many attempts as there is room for, and says how long it is until the next is due.
     fn attempt_what_is_due(&mut self) -> Result<Option<Duration>, state::Error> {
-        let candidates = self.pool.limit + self.in_hand.len();
+        // What is for a function that is off goes to its destination, one after another.
+        let room = self.pool.limit.max(1);
+        let candidates = room + self.in_hand.len();
         for row in self.asynchronous.oldest(&self.pool.function.name, candidates)? {
-            if self.in_hand.len() == self.pool.limit {
+            if self.in_hand.len() == room {
                 break;
             }
             if self.in_hand.values().any(|id| *id == row.id) {
@@ -255,6 +314,11 @@ impl Courier {
             tokio::time::sleep(TROUBLE_PAUSE).await;
         }
     }
+}
+
+/// The pause before an event is tried again that was throttled as often before.
+fn throttle_pause(times: u32) -> Duration {
+    RETRY_PAUSE.saturating_mul(1 << times.min(16)).min(LONGEST_THROTTLE)
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -30,7 +30,8 @@ impl Pool {
     }
 
     async fn invoke_once(self: &Arc<Self>, invocation: Invocation) -> Result<Bytes, InvokeError> {
-        if self.chaos.strikes(Fault::Throttle) {
+        let turn = self.chaos.turn();
+        if turn.strikes(Fault::Throttle) {
             return Err(InvokeError::Throttled);
         }
         if !self.chaos.time(Fault::DelayMs).is_zero() {
@@ -40,12 +41,12 @@ impl Pool {
                 () = stopped(&mut stop) => return Err(InvokeError::Stopping),
             }
         }
-        if self.chaos.strikes(Fault::Error) {
+        if turn.strikes(Fault::Error) {
             return Err(InvokeError::FunctionError { payload: error_payload("Chaos", "it fails on purpose, before it has begun") });
         }
         let request_id = invocation.request_id.clone();
         let result = self.run(invocation).await;
-        if result != Err(InvokeError::Stopping) && self.chaos.strikes(Fault::LostAnswer) {
+        if result != Err(InvokeError::Stopping) && turn.strikes(Fault::LostAnswer) {
             return Err(InvokeError::crashed(&request_id, "its answer was lost (chaos)"));
         }
         result

@@ -14,8 +14,8 @@ pub(crate) struct Failure<'a> {
     pub(crate) condition: &'a str,
     /// How often it was tried.
     pub(crate) attempts: u32,
-    /// How the last attempt failed.
-    pub(crate) error: &'a InvokeError,
+    /// How the last attempt failed; nothing if there was none to tell of.
+    pub(crate) error: Option<&'a InvokeError>,
 }
 
 impl Failure<'_> {
@@ -23,7 +23,10 @@ impl Failure<'_> {
     pub(crate) fn asynchronous(&self, payload: &[u8]) -> Value {
         let mut record = self.record();
         record["requestPayload"] = parsed(payload);
-        record["responsePayload"] = parsed(&self.error.payload());
+        if let Some(error) = self.error {
+            record["responseContext"] = json!({ "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" });
+            record["responsePayload"] = parsed(&error.payload());
+        }
         record
     }
 
@@ -37,19 +40,43 @@ impl Failure<'_> {
                 "condition": self.condition,
                 "approximateInvokeCount": self.attempts,
             },
-            "responseContext": {
-                "statusCode": 200,
-                "executedVersion": "$LATEST",
-                "functionError": "Unhandled",
-            },
         })
     }
 }
 
-/// Sends a record to the queue of this ARN.
-pub(crate) fn send(queues: &Queues, queue_arn: &str, record: &Value) -> Result<(), sqs::Error> {
+/// Tells the queue of this ARN of a record. An error may pass, and it is to be told again; what the queue never takes is sent
+/// without its payloads, or not at all, and `say` has why. (AWS gives up in both cases, and counts it.)
+pub(crate) fn tell(queues: &Queues, queue_arn: &str, mut record: Value, say: impl Fn(&str)) -> Result<(), sqs::Error> {
+    let name = name_in(queue_arn);
+    let mut refused = match send(queues, name, &record) {
+        Err(error) if is_final(&error) => error,
+        sent => return sent,
+    };
+    if remove_payloads(&mut record) && !matches!(refused, sqs::Error::NoSuchQueue) {
+        say(&format!("its destination {name} is told of it without payloads: {refused}"));
+        refused = match send(queues, name, &record) {
+            Err(error) if is_final(&error) => error,
+            sent => return sent,
+        };
+    }
+    say(&format!("its destination {name} is not told of it: {refused}"));
+    Ok(())
+}
+
+fn send(queues: &Queues, queue: &str, record: &Value) -> Result<(), sqs::Error> {
     let message = NewMessage { body: record.to_string(), ..NewMessage::default() };
-    queues.send(name_in(queue_arn), message).map(drop)
+    queues.send(queue, message).map(drop)
+}
+
+/// Whether the queue would refuse it again: all but trouble of this machine.
+fn is_final(error: &sqs::Error) -> bool {
+    !matches!(error, sqs::Error::State(_))
+}
+
+/// Whether there were any.
+fn remove_payloads(record: &mut Value) -> bool {
+    let payloads = ["requestPayload", "responsePayload"];
+    record.as_object_mut().is_some_and(|fields| payloads.into_iter().filter(|name| fields.remove(*name).is_some()).count() > 0)
 }
 
 /// The resource's name, which ends an ARN.

@@ -7,9 +7,9 @@
 //!   second sets it for each event: `lambda_runtime` does.)
 //! - `LD_LIBRARY_PATH` would lead a program of this machine to folders that are not there.
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use tintype_cloud::Credentials;
+use tintype_cloud::{Credentials, Log};
 use tintype_template::deployment::Function;
 
 use crate::runtime_api::Session;
@@ -24,7 +24,7 @@ pub struct WorkerEnvironment {
     /// What workers sign their requests with.
     pub credentials: Credentials,
     /// Takes what workers print, each line under the function's name.
-    pub log: Arc<File>,
+    pub log: Arc<Log>,
 }
 
 /// Variables that AWS sets and a function's configuration may change.
@@ -79,11 +79,12 @@ mod tests {
     async fn a_worker_finds_what_it_would_find_on_aws() {
         let api = RuntimeApi::start().await.unwrap();
         let session = api.connect();
+        let folder = tempfile::tempdir().unwrap();
         let environment = WorkerEnvironment {
             program: "/opt/tintype/bin/tintype".into(),
             region: "eu-central-1".to_owned(),
             credentials: Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() },
-            log: Arc::new(tempfile::tempfile().unwrap()),
+            log: Arc::new(Log::create(&folder.path().join("log")).unwrap()),
         };
         let configured =
             [("USERS_TABLE", "users"), ("LANG", "C.UTF-8"), ("AWS_REGION", "us-west-1"), ("AWS_LAMBDA_FUNCTION_NAME", "other")];

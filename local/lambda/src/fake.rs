@@ -4,10 +4,12 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -20,7 +22,7 @@ use tintype_cloud::{
 };
 use tintype_template::deployment::{Asynchronous, Function, Queue};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, Repeat},
     net::TcpStream,
     sync::oneshot,
 };
@@ -28,7 +30,7 @@ use tokio::{
 use crate::{
     InvokeError,
     invocation::Invocation,
-    output::Output,
+    output::{Output, Reader},
     pool::Pool,
     runtime_api::RuntimeApi,
     worker::{Ended, Process, Spawn},
@@ -58,6 +60,38 @@ pub(crate) enum Answer {
     Print(String, Value),
     /// Prints a line, and never answers.
     PrintAndHang(String),
+}
+
+/// What a worker prints that prints without end, for as long as it runs.
+struct Flood {
+    lines: Repeat,
+    running: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if !self.running.load(Ordering::SeqCst) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.lines).poll_read(context, buffer)
+    }
+}
+
+/// Workers that print without end from their first moment on.
+pub(crate) fn flooding(spawn: Spawn) -> Spawn {
+    Arc::new(move |function, session| {
+        let mut process = spawn(function, session)?;
+        let running = Arc::new(AtomicBool::new(true));
+        let reader = Reader::start(Output::default(), Flood { lines: tokio::io::repeat(b'\n'), running: Arc::clone(&running) });
+        let mut flooding = self::process(|killed| async move {
+            let _ = killed.await;
+            process.kill().await;
+            running.store(false, Ordering::SeqCst);
+            killed_from_outside()
+        });
+        flooding.readers.push(reader.questions);
+        Ok(flooding)
+    })
 }
 
 /// Workers that treat every event alike.
@@ -224,6 +258,12 @@ pub(crate) async fn invoke_as(pool: &Arc<Pool>, event: Value, repeatable: bool) 
     Ok(serde_json::from_slice(&answer).unwrap())
 }
 
+/// What a function answers to an event that waits for its turn, as a batch does.
+pub(crate) async fn invoke_in_turn(pool: &Arc<Pool>, event: Value) -> Result<Value, InvokeError> {
+    let answer = pool.invoke(Invocation::batch(event.to_string().into())).await?;
+    Ok(serde_json::from_slice(&answer).unwrap())
+}
+
 /// The type that an error tells.
 pub(crate) fn error_type(error: &InvokeError) -> String {
     let payload: Value = serde_json::from_slice(&error.payload()).unwrap();
@@ -233,7 +273,16 @@ pub(crate) fn error_type(error: &InvokeError) -> String {
 
 /// A queue whose messages stay hidden for this long.
 pub(crate) fn queue(name: &str, visibility_timeout: Duration) -> Queue {
-    Queue { name: name.to_owned(), arn: queue_arn(name), visibility_timeout, retention: Duration::from_hours(1), redrive: None }
+    Queue {
+        name: name.to_owned(),
+        arn: queue_arn(name),
+        visibility_timeout,
+        retention: Duration::from_hours(1),
+        delay: Duration::ZERO,
+        receive_wait: Duration::ZERO,
+        max_message_bytes: 1024 * 1024,
+        redrive: None,
+    }
 }
 
 pub(crate) fn queue_arn(name: &str) -> String {

@@ -84,7 +84,8 @@ pub enum InvokeError {
         /// As the function gave it.
         payload: Bytes,
     },
-    /// As many invocations wait as may, or the function is off (no reserved concurrency): this one has not begun.
+    /// As many invocations run as the template reserves concurrency for (none: the function is off), or wait as may: this one
+    /// has not begun.
     #[error("Rate Exceeded.")]
     Throttled,
     /// The host ends: nothing is known of the invocation.

@@ -35,7 +35,7 @@ struct Inner {
     /// By function name.
     pools: HashMap<String, Arc<Pool>>,
     asynchronous: Arc<Asynchronous>,
-    pub(crate) chaos: Chaos,
+    chaos: Chaos,
     delivering: AtomicBool,
 }
 

@@ -11,6 +11,7 @@ mod asynchronous;
 mod chaos;
 mod destination;
 mod environment;
+mod failures;
 #[cfg(test)]
 mod fake;
 mod invocation;

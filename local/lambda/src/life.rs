@@ -173,6 +173,8 @@ impl Worker {
                 }
                 () = sleep_until(deadline) => {
                     let timed_out = InvokeError::timed_out(&job.invocation.request_id, limit);
+                    // First: while it runs it may print on and on.
+                    self.process.kill().await;
                     self.finish(pool, job, handed, Err(timed_out)).await;
                     return Then::End;
                 }

@@ -300,3 +300,18 @@ async fn who_asks_for_the_log_of_an_invocation_gets_what_was_printed_in_it_alone
         assert!(log.starts_with(&begin), "{log}");
     }
 }
+
+#[tokio::test]
+async fn who_asks_for_the_log_of_a_worker_that_prints_without_end_gets_an_answer_all_the_same() {
+    let spawn = fake::workers(|call| async move { if call.event == "hang" { Answer::Hang } else { Answer::Succeed(json!(null)) } });
+    let function = Function { timeout: Duration::from_millis(500), ..fake::function("posts") };
+    let pool = pool(function, fake::flooding(spawn)).await;
+    for (event, succeeds) in [("go", true), ("hang", false)] {
+        let tail = Tail::default();
+        let invocation = Invocation { tail: Some(tail.clone()), ..Invocation::synchronous(json!(event).to_string().into(), "", false) };
+        let answer = timeout(Duration::from_secs(20), pool.invoke(invocation)).await.expect("an answer in time");
+        assert_eq!(answer.is_ok(), succeeds);
+        assert!(tail.bytes().starts_with(b"START"));
+    }
+    pool.stop().await;
+}

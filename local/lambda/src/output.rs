@@ -2,20 +2,22 @@
 //! invocation to whoever asked for it (`LogType=Tail`).
 
 use std::{
-    fs::File,
-    io::Write,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
+use tintype_cloud::Log;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader},
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
 /// As much as Lambda gives of a log.
 const TAIL_BYTES: usize = 4096;
+
+/// A longer line is cut: so large an event of CloudWatch may be.
+const MOST_OF_A_LINE: usize = 256 * 1024;
 
 /// The end of an invocation's log, known when the invocation has its answer.
 #[derive(Debug, Clone, Default)]
@@ -56,21 +58,20 @@ pub(crate) struct Output(Arc<Destination>);
 #[derive(Default)]
 struct Destination {
     function: String,
-    file: Option<Arc<File>>,
+    log: Option<Arc<Log>>,
     /// What was printed since somebody wanted to know.
     kept: Mutex<Option<Vec<u8>>>,
 }
 
 impl Output {
-    /// Into this file, under this name.
-    pub(crate) fn new(function: &str, file: Arc<File>) -> Self {
-        Self(Arc::new(Destination { function: function.to_owned(), file: Some(file), kept: Mutex::default() }))
+    /// Into this log, under this name.
+    pub(crate) fn new(function: &str, log: Arc<Log>) -> Self {
+        Self(Arc::new(Destination { function: function.to_owned(), log: Some(log), kept: Mutex::default() }))
     }
 
     pub(crate) fn write(&self, line: &str) {
-        if let Some(file) = &self.0.file {
-            // In one call, so that lines of several workers do not mix. A full disk is no reason to stop the system.
-            let _ = (&**file).write_all(format!("[{}] {line}\n", self.0.function).as_bytes());
+        if let Some(log) = &self.0.log {
+            log.write(format!("[{}] {line}\n", self.0.function).as_bytes());
         }
         if let Some(kept) = &mut *self.kept() {
             kept.extend_from_slice(line.as_bytes());
@@ -131,7 +132,7 @@ async fn forward(output: Output, pipe: impl AsyncRead + Unpin, mut asked: mpsc::
             // A question is answered when there is nothing to read.
             biased;
             // What it has read of a line when it is dropped stays in `line`.
-            read = pipe.read_until(b'\n', &mut line) => matches!(read, Ok(1..)),
+            more = read_line(&mut pipe, &mut line) => more,
             Some(caught_up) = asked.recv() => {
                 // Who does not wait for the answer does not need it.
                 let _ = caught_up.send(());
@@ -151,6 +152,21 @@ async fn forward(output: Output, pipe: impl AsyncRead + Unpin, mut asked: mpsc::
             return last;
         }
     }
+}
+
+/// Reads on until the line ends or is as long as it may be. Whether there may be more.
+async fn read_line(pipe: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> bool {
+    while let Ok(read @ [_, ..]) = pipe.fill_buf().await {
+        let part = &read[..read.len().min(MOST_OF_A_LINE - line.len())];
+        let end = part.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(part.len(), |end| end + 1);
+        line.extend_from_slice(&part[..taken]);
+        pipe.consume(taken);
+        if end.is_some() || line.len() == MOST_OF_A_LINE {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -181,6 +197,23 @@ mod tests {
         reader.questions.wait().await;
         drop(worker);
         assert_eq!(reader.last_line.await.unwrap().as_deref(), Some("without an end"));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_does_not_end_is_cut_and_what_follows_is_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (mut worker, pipe) = tokio::io::duplex(64 * 1024);
+        let reader = Reader::start(Output::new("posts", Arc::new(Log::create(&path).unwrap())), pipe);
+        worker.write_all(&vec![b'x'; MOST_OF_A_LINE + 7]).await.unwrap();
+        reader.questions.wait().await;
+        let log = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(log.len(), "[posts] \n".len() + MOST_OF_A_LINE, "without waiting for its end");
+        worker.write_all(b"\nnext\n").await.unwrap();
+        reader.questions.wait().await;
+        let log = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = log.lines().skip(1).collect();
+        assert_eq!(lines, ["[posts] xxxxxxx", "[posts] next"]);
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The workers of one function: started when they are needed, kept, replaced when they end.
 //!
 //! A worker that is free waits on a stack: the one used last is used next, so that few stay warm
-//! under little load (as on AWS). Events that find no free worker wait in a queue for one.
+//! under little load (as on AWS). Events that find no free worker wait in a queue for one: here that stands for the many more
+//! workers that AWS would start. Where the template reserves a concurrency it would not, and who waits for an answer is
+//! told at once; what is delivered later anyhow (batches, stored events) waits.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -20,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    invocation::{Invocation, InvokeError},
+    invocation::{Invocation, InvokeError, Runs},
     life::{self, NotStarted},
     runtime_api::RuntimeApi,
     worker::Spawn,
@@ -61,6 +66,8 @@ pub(crate) struct Pool {
     pub(crate) chaos: Place,
     /// How long the last invocation took.
     pub(crate) usual_micros: AtomicU64,
+    /// Jobs without a result.
+    open: Arc<AtomicUsize>,
     state: Mutex<Workers>,
     /// Turns true at the end. Each worker's task holds a receiver until it is done.
     pub(crate) stop: watch::Sender<bool>,
@@ -96,11 +103,45 @@ struct Broken {
 pub(crate) struct Job {
     pub(crate) invocation: Invocation,
     answer: oneshot::Sender<Result<Bytes, InvokeError>>,
+    open: Open,
     /// Whether it was given to a worker that was dying, and gets another one.
     pub(crate) again: bool,
 }
 
+/// Counts a job for as long as it has no result.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Workers {
+    /// Notes that a worker could not start. Whether that is news: once, until one is up again, whatever the words, for
+    /// they may hold a time or the process' number.
+    fn broke(&mut self, reason: &Bytes) -> bool {
+        let known = self.broken.take();
+        let is_news = known.is_none();
+        let pause = known.map_or(FIRST_PAUSE, |broken| (broken.pause * 2).min(LONGEST_PAUSE));
+        self.broken = Some(Broken { reason: reason.clone(), until: Instant::now() + pause, pause });
+        is_news
+    }
+
+    /// Notes that a worker is up.
+    fn started(&mut self) {
+        self.starting -= 1;
+        self.killed_starts = 0;
+        self.broken = None;
+    }
+
     /// Gives a job to the free worker used last, or back if none is free.
     fn hand_to_a_free_one(&mut self, mut job: Job) -> Result<(), Job> {
         while let Some(free) = self.free.pop() {
@@ -120,8 +161,11 @@ impl Job {
     }
 
     pub(crate) fn finish(self, result: Result<Bytes, InvokeError>) {
+        let Self { answer, open, .. } = self;
+        // Before its caller can ask for the next.
+        drop(open);
         // A caller that has gone away wants no answer.
-        let _ = self.answer.send(result);
+        let _ = answer.send(result);
     }
 }
 
@@ -134,13 +178,13 @@ impl Pool {
         };
         let (stop, _) = watch::channel(false);
         let usual_micros = AtomicU64::new(USUAL_MICROS);
-        Arc::new(Self { function, limit, runtime_api, spawn, chaos, usual_micros, state: Mutex::default(), stop })
+        Arc::new(Self { function, limit, runtime_api, spawn, chaos, usual_micros, open: Arc::default(), state: Mutex::default(), stop })
     }
 
     /// What [`Pool::invoke`] does if nothing goes wrong on purpose.
     pub(crate) async fn run(self: &Arc<Self>, invocation: Invocation) -> Result<Bytes, InvokeError> {
         let (answer, result) = oneshot::channel();
-        self.submit(Job { invocation, answer, again: false });
+        self.submit(Job { invocation, answer, open: Open::new(&self.open), again: false });
         // A job is dropped without an answer only when the pool stops.
         result.await.unwrap_or(Err(InvokeError::Stopping))
     }
@@ -157,7 +201,8 @@ impl Pool {
         if *self.stop.borrow() {
             return;
         }
-        if self.limit == 0 {
+        workers.waiting.retain(Job::is_awaited);
+        if self.limit == 0 || self.exceeds_the_reserved(&job) {
             return job.finish(Err(InvokeError::Throttled));
         }
         let Err(job) = workers.hand_to_a_free_one(job) else { return };
@@ -168,12 +213,18 @@ impl Pool {
             let payload = broken.reason.clone();
             return job.finish(Err(InvokeError::Crashed { payload }));
         }
-        workers.waiting.retain(Job::is_awaited);
         if workers.waiting.len() >= MOST_WAITING {
             return job.finish(Err(InvokeError::Throttled));
         }
         workers.waiting.push_back(job);
         self.start_workers(&mut workers);
+    }
+
+    /// Whether somebody waits for the answer of a job which AWS would not begin. What waits for a worker counts too: none is
+    /// free then.
+    fn exceeds_the_reserved(&self, job: &Job) -> bool {
+        let reserved = self.function.concurrency.map(|reserved| reserved as usize);
+        job.invocation.runs != Runs::AtLeastOnce && reserved.is_some_and(|most| self.open.load(Ordering::SeqCst) > most)
     }
 
     /// Takes back what a worker that has ended did not take, or may have left half done. If nobody is
@@ -211,10 +262,7 @@ impl Pool {
 
     /// A worker is up.
     pub(crate) fn started(&self) {
-        let mut workers = self.lock();
-        workers.starting -= 1;
-        workers.killed_starts = 0;
-        workers.broken = None;
+        self.lock().started();
     }
 
     /// A worker could not start: nobody waits for it in vain.
@@ -229,13 +277,10 @@ impl Pool {
             workers.killed_starts += 1;
             return self.start_workers(&mut workers);
         }
-        let known = workers.broken.take();
-        if known.as_ref().is_none_or(|broken| broken.reason != *reason) {
+        if workers.broke(reason) {
             let reason = String::from_utf8_lossy(reason);
             say(&self.function.binary, &format!("could not start: {reason}"));
         }
-        let pause = known.map_or(FIRST_PAUSE, |broken| (broken.pause * 2).min(LONGEST_PAUSE));
-        workers.broken = Some(Broken { reason: reason.clone(), until: Instant::now() + pause, pause });
         if workers.alive == 0 {
             for job in workers.waiting.drain(..) {
                 job.finish(Err(InvokeError::Crashed { payload: reason.clone() }));

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::fake::{self, Answer, error_type, invoke, pool, until};
+use crate::fake::{self, Answer, error_type, invoke, invoke_in_turn, pool, until};
 
 #[tokio::test]
 async fn no_more_workers_run_than_the_template_allows() {
@@ -31,7 +31,7 @@ async fn no_more_workers_run_than_the_template_allows() {
         let events: Vec<_> = (0..25)
             .map(|n| {
                 let pool = Arc::clone(&pool);
-                tokio::spawn(async move { invoke(&pool, json!(n)).await })
+                tokio::spawn(async move { invoke_in_turn(&pool, json!(n)).await })
             })
             .collect();
         until("all workers have an event", || running.load(Ordering::SeqCst) == expected).await;
@@ -69,13 +69,13 @@ async fn events_that_wait_are_limited_and_those_that_nobody_awaits_any_more_make
     let pool = pool(Function { concurrency: Some(1), ..fake::function("posts") }, spawn).await;
     let start = || {
         let pool = Arc::clone(&pool);
-        tokio::spawn(async move { invoke(&pool, json!({})).await })
+        tokio::spawn(async move { invoke_in_turn(&pool, json!({})).await })
     };
     let first = start();
     until("the worker has an event", || calls.load(Ordering::SeqCst) == 1).await;
     let waiting: Vec<_> = (0..MOST_WAITING).map(|_| start()).collect();
     until("the others wait", || pool.lock().waiting.len() == MOST_WAITING).await;
-    assert_eq!(invoke(&pool, json!({})).await, Err(InvokeError::Throttled));
+    assert_eq!(invoke_in_turn(&pool, json!({})).await, Err(InvokeError::Throttled));
 
     for event in &waiting {
         event.abort();
@@ -87,6 +87,56 @@ async fn events_that_wait_are_limited_and_those_that_nobody_awaits_any_more_make
     first.await.unwrap().unwrap();
     last.await.unwrap().unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), 2, "the function knows nothing of those that were given up");
+}
+
+#[tokio::test]
+async fn with_a_reserved_concurrency_whoever_awaits_an_answer_is_throttled_at_once_and_batches_wait() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (count, gate) = (Arc::clone(&calls), Arc::new(Semaphore::new(0)));
+    let held = Arc::clone(&gate);
+    let spawn = fake::workers(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let gate = Arc::clone(&held);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Answer::Succeed(json!(null))
+        }
+    });
+    let pool = pool(Function { concurrency: Some(2), ..fake::function("posts") }, spawn).await;
+    let running: Vec<_> = (0..2)
+        .map(|n| {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { invoke(&pool, json!(n)).await })
+        })
+        .collect();
+    until("both have a worker", || calls.load(Ordering::SeqCst) == 2).await;
+    for repeatable in [true, false] {
+        assert_eq!(fake::invoke_as(&pool, json!({}), repeatable).await, Err(InvokeError::Throttled));
+    }
+    let batch = {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { invoke_in_turn(&pool, json!({})).await })
+    };
+    until("the batch waits", || pool.lock().waiting.len() == 1).await;
+    gate.add_permits(3);
+    for event in running.into_iter().chain([batch]) {
+        event.await.unwrap().unwrap();
+    }
+    // One after another is one at a time.
+    gate.add_permits(20);
+    for n in 0..20 {
+        invoke(&pool, json!(n)).await.unwrap();
+    }
+}
+
+#[test]
+fn a_function_that_cannot_start_is_reported_once_until_it_can_whatever_its_words() {
+    let mut workers = Workers::default();
+    let mut breaks = |process: u32| workers.broke(&format!("process {process} ended").into());
+    assert_eq!([breaks(1), breaks(2), breaks(3)], [true, false, false]);
+    workers.starting = 1;
+    workers.started();
+    assert!(workers.broke(&"process 4 ended".into()));
 }
 
 #[tokio::test]
@@ -173,7 +223,7 @@ async fn stopping_ends_every_worker_and_answers_everyone_who_waits() {
     let events: Vec<_> = (0..3)
         .map(|n| {
             let pool = Arc::clone(&pool);
-            tokio::spawn(async move { invoke(&pool, json!(n)).await })
+            tokio::spawn(async move { invoke_in_turn(&pool, json!(n)).await })
         })
         .collect();
     until("two events wait for the only worker", || {

@@ -23,6 +23,9 @@ use crate::{
     runtime_api::Session,
 };
 
+/// How long somebody who wants to know what was printed waits for it to be read: who prints without end is never done.
+const CATCHING_UP: Duration = Duration::from_secs(1);
+
 /// How long a dead process' standard error may take to close.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -57,7 +60,7 @@ pub(crate) struct Process {
     running: Box<dyn Fn() -> bool + Send + Sync>,
     output: Output,
     /// The readers of its pipes.
-    readers: Vec<CaughtUp>,
+    pub(crate) readers: Vec<CaughtUp>,
 }
 
 impl Process {
@@ -108,9 +111,13 @@ impl Process {
 
     /// The last of what it has printed since.
     pub(crate) async fn printed(&self) -> Vec<u8> {
-        for reader in &self.readers {
-            reader.wait().await;
-        }
+        let caught_up = async {
+            for reader in &self.readers {
+                reader.wait().await;
+            }
+        };
+        // Else it is what has been read by then.
+        let _ = timeout(CATCHING_UP, caught_up).await;
         self.output.take_kept()
     }
 }

@@ -1,6 +1,6 @@
-use std::{collections::BTreeMap, fs::File, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
 
-use tintype_cloud::Credentials;
+use tintype_cloud::{Credentials, Log};
 
 use super::*;
 use crate::{fake, runtime_api::RuntimeApi};
@@ -25,7 +25,7 @@ fn program(folder: &Path) -> Spawn {
         program,
         region: "eu-central-1".to_owned(),
         credentials: Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned() },
-        log: Arc::new(File::create(folder.join("log")).unwrap()),
+        log: Arc::new(Log::create(&folder.join("log")).unwrap()),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use http::HeaderName;
 use serde_json::Value;
 
 use crate::cron::Cron;
@@ -47,6 +48,12 @@ pub struct Queue {
     pub visibility_timeout: Duration,
     /// How long a message is kept.
     pub retention: Duration,
+    /// How long a new message stays hidden, unless it says otherwise.
+    pub delay: Duration,
+    /// How long a receive waits, unless it says otherwise.
+    pub receive_wait: Duration,
+    /// Most bytes of a message.
+    pub max_message_bytes: usize,
     /// Where a message goes that was received too often.
     pub redrive: Option<Redrive>,
 }
@@ -228,9 +235,9 @@ pub struct Api {
     pub authorizer: Option<Authorizer>,
     /// Answers that the gateway itself gives, by response type, for example `UNAUTHORIZED`, `DEFAULT_4XX`.
     pub responses: BTreeMap<String, GatewayResponse>,
-    /// Steady rate and burst of the whole stage.
+    /// Steady rate and burst of all methods together that have none of their own.
     pub throttle: Option<Throttle>,
-    /// Rates and bursts of single methods, beside that of the stage.
+    /// Rates and bursts of single methods, in the place of the stage's.
     pub method_throttles: Vec<MethodThrottle>,
     /// How preflights are answered, if they are.
     pub cors: Option<Cors>,
@@ -260,8 +267,8 @@ pub struct Authorizer {
     pub name: String,
     /// Physical name of the function.
     pub function: String,
-    /// Request headers that together are the cache's key; a missing one is 401 without asking.
-    pub identity_headers: Vec<String>,
+    /// Request headers that together are the cache's key, at least one; a missing one is 401 without asking.
+    pub identity_headers: Vec<HeaderName>,
     /// How long an answer is cached; zero: not at all.
     pub ttl: Duration,
 }
@@ -293,7 +300,7 @@ pub struct MethodThrottle {
     pub method: String,
     /// Resource path as routes have it, for example `/accounts`.
     pub path: String,
-    /// Its own limits; those of the stage hold as well.
+    /// Its own limits; those of the stage mean nothing to it.
     pub throttle: Throttle,
 }
 

@@ -41,6 +41,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
         #[test]
         fn a_cursor_leads_back_to_its_key_in_its_own_list_only(list in any::<String>(), other in any::<String>(), key in any::<String>()) {
             let cursor = encode(&list, &key);

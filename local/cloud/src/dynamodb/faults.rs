@@ -8,7 +8,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
-use tintype_chaos::{Fault, Place};
+use tintype_chaos::{Fault, Turn};
 
 use super::Failure;
 use crate::chaos::Refusal;
@@ -20,22 +20,22 @@ const THROTTLED: &str = "Throughput exceeds the current capacity of your table o
      https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html";
 
 /// What a request that is not done is answered. A transaction is cancelled by the throttling of one of its items.
-pub(super) fn refusal(refusal: Refusal, place: &Place, operation: &str, body: &[u8]) -> Response {
+pub(super) fn refusal(refusal: Refusal, turn: &Turn, operation: &str, body: &[u8]) -> Response {
     match refusal {
         Refusal::Error => refuse(StatusCode::INTERNAL_SERVER_ERROR, &named("InternalServerError"), "Internal server error"),
-        Refusal::Throttle => cancelled(place, Fault::Throttle, operation, body, "ThrottlingError", THROTTLED)
+        Refusal::Throttle => cancelled(turn, Fault::Throttle, operation, body, "ThrottlingError", THROTTLED)
             .unwrap_or_else(|| refuse(StatusCode::BAD_REQUEST, &named("ThrottlingException"), THROTTLED)),
     }
 }
 
 /// The answer to a request that meets somebody else's transaction, if this one does.
-pub(super) fn conflict(place: &Place, operation: &str, body: &[u8]) -> Option<Response> {
+pub(super) fn conflict(turn: &Turn, operation: &str, body: &[u8]) -> Option<Response> {
     match operation {
-        "PutItem" | "UpdateItem" | "DeleteItem" if place.strikes(Fault::Conflict) => {
+        "PutItem" | "UpdateItem" | "DeleteItem" if turn.strikes(Fault::Conflict) => {
             Some(refuse(StatusCode::BAD_REQUEST, &named("TransactionConflictException"), CONFLICT))
         }
-        "TransactWriteItems" | "TransactGetItems" if place.strikes(Fault::Conflict) => {
-            cancelled(place, Fault::Conflict, operation, body, "TransactionConflict", CONFLICT)
+        "TransactWriteItems" | "TransactGetItems" if turn.strikes(Fault::Conflict) => {
+            cancelled(turn, Fault::Conflict, operation, body, "TransactionConflict", CONFLICT)
         }
         _ => None,
     }
@@ -43,13 +43,13 @@ pub(super) fn conflict(place: &Place, operation: &str, body: &[u8]) -> Option<Re
 
 /// The answer to a transaction that one of its items cancels, a random one. `None` if there is no transaction to be
 /// cancelled; one without items is the database's to refuse.
-fn cancelled(place: &Place, fault: Fault, operation: &str, body: &[u8], code: &str, message: &str) -> Option<Response> {
+fn cancelled(turn: &Turn, fault: Fault, operation: &str, body: &[u8], code: &str, message: &str) -> Option<Response> {
     if !matches!(operation, "TransactWriteItems" | "TransactGetItems") {
         return None;
     }
     let request: Value = serde_json::from_slice(body).ok()?;
     let items = request["TransactItems"].as_array().map(Vec::len).filter(|items| *items > 0)?;
-    let culprit = place.choose(fault, items);
+    let culprit = turn.choices(fault)(items);
     let of_each =
         |culprits: Value, others: Value| (0..items).map(move |item| if item == culprit { culprits.clone() } else { others.clone() });
     let codes: Vec<_> = (0..items).map(|item| if item == culprit { code } else { "None" }).collect();
@@ -73,30 +73,44 @@ pub(super) struct Part {
 }
 
 /// The part of a batch that is done, if this is a batch and not all of it is: from nothing to all entries but one.
-pub(super) fn part(place: &Place, operation: &str, body: &[u8]) -> Option<Part> {
-    let member = match operation {
-        "BatchWriteItem" => "UnprocessedItems",
-        "BatchGetItem" => "UnprocessedKeys",
+/// `keys` are the key attributes of a table. A batch that DynamoDB refuses has no part: it is refused as a whole.
+pub(super) fn part(turn: &Turn, operation: &str, body: &[u8], keys: impl Fn(&str) -> Option<Vec<String>>) -> Option<Part> {
+    let (member, most) = match operation {
+        "BatchWriteItem" => ("UnprocessedItems", 25),
+        "BatchGetItem" => ("UnprocessedKeys", 100),
         _ => return None,
     };
-    if !place.strikes(Fault::Unprocessed) {
+    if !turn.strikes(Fault::Unprocessed) {
         return None;
     }
     let mut request: Value = serde_json::from_slice(body).ok()?;
     let tables = request["RequestItems"].as_object_mut()?;
     let mut rest = tables.clone();
     let count: usize = tables.values_mut().filter_map(entries).map(|entries| entries.len()).sum();
-    if count == 0 {
+    if count == 0 || count > most || tables.iter().any(|(table, asked)| has_duplicates(asked, keys(table))) {
         return None;
     }
     let mut undone = vec![false; count];
     let mut left: Vec<usize> = (0..count).collect();
-    for _ in 0..=place.choose(Fault::Unprocessed, count) {
-        undone[left.swap_remove(place.choose(Fault::Unprocessed, left.len()))] = true;
+    let mut choose = turn.choices(Fault::Unprocessed);
+    for _ in 0..=choose(count) {
+        undone[left.swap_remove(choose(left.len()))] = true;
     }
     keep(tables, undone.iter().map(|undone| !undone));
     keep(&mut rest, undone.iter().copied());
     Some(Part { request, rest, member })
+}
+
+/// Whether a batch asks for one item of a table twice. One whose table is unknown is refused anyway.
+fn has_duplicates(asked: &Value, keys: Option<Vec<String>>) -> bool {
+    let Some(keys) = keys else { return true };
+    let key = |entry: &Value| -> Vec<Value> {
+        let holder = entry["DeleteRequest"].get("Key").or_else(|| entry["PutRequest"].get("Item")).unwrap_or(entry);
+        keys.iter().map(|name| holder[name].clone()).collect()
+    };
+    let asked: Vec<_> = asked.as_array().or_else(|| asked["Keys"].as_array()).into_iter().flatten().map(key).collect();
+    // There are at most a hundred.
+    asked.iter().enumerate().any(|(nth, key)| asked[..nth].contains(key))
 }
 
 /// Keeps the entries whose flag is set, and the tables that have any.

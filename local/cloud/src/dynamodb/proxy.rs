@@ -56,6 +56,12 @@ impl Proxy {
         Ok((Self { authority, client }, Server { stop, task }))
     }
 
+    /// To a server that a test has made.
+    #[cfg(test)]
+    pub(super) fn to(authority: String) -> Self {
+        Self { authority, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
     /// Passes a request on, with its headers: the server looks at its signature's shape. What AWS refuses
     /// and the server takes is refused here.
     pub(super) async fn answer(&self, head: &Parts, body: Bytes) -> Result<Response, Failure> {

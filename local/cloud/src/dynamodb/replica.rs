@@ -4,10 +4,11 @@
 //! memory stands beside it: a copy of all tables, to which each write comes after that time. Reads that
 //! do not ask for consistency go there. What is brought over is not the request but the items that it
 //! touched, as they are after its commit: a write that was refused, or done before, needs no thought.
+//! It is made when it is first needed, and let go when the fault ends.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -15,11 +16,13 @@ use axum::{body::Bytes, response::Response};
 use dynoxide::{Database, ImportOptions, types::Item};
 use http::{StatusCode, request::Parts};
 use serde_json::{Value, json};
+use tintype_chaos::{Fault, Place};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 use super::{
     Failure,
     faults::{read, respond},
+    is_read,
     proxy::{Proxy, Server},
 };
 
@@ -28,54 +31,69 @@ use super::{
 pub(super) struct Replicated {
     database: Database,
     proxy: Proxy,
+    chaos: Place,
     /// Writes hold it: together while there is no replica, and one by one, in the order of their commits, while there is.
     replica: Arc<RwLock<Option<Replica>>>,
 }
 
 impl Replicated {
-    pub(super) fn new(database: Database, proxy: Proxy) -> Self {
-        Self { database, proxy, replica: Arc::default() }
+    pub(super) fn new(database: Database, proxy: Proxy, chaos: Place) -> Self {
+        Self { database, proxy, chaos, replica: Arc::default() }
+    }
+
+    /// The key attributes of a table; `None` if there is none of that name.
+    pub(super) fn keys(&self, table: &str) -> Option<Vec<String>> {
+        describe(&self.database, table).ok().map(|description| key_names(&description))
     }
 
     /// Passes a request on, to the replica if it is so old that reads without consistency are to see.
-    pub(super) async fn answer(&self, stale: Duration, operation: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+    pub(super) async fn answer(&self, operation: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+        let stale = self.chaos.time(Fault::StaleMs);
         match operation {
             "GetItem" | "BatchGetItem" | "Query" | "Scan" if !stale.is_zero() => self.read(stale, operation, head, body).await,
-            "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems" if !stale.is_zero() => {
-                let (this, operation) = (self.clone(), operation.to_owned());
-                // To its end also when the client has gone: the replica would miss what was written all the same.
-                tokio::spawn(async move { this.write(&operation, head, body).await }).await?
-            }
-            "GetItem" | "BatchGetItem" | "Query" | "Scan" | "TransactGetItems" => self.proxy.answer(&head, body).await,
-            // Writes; and what a replica can't follow, like new tables: it is made anew.
+            _ if is_read(operation) => self.proxy.answer(&head, body).await,
             _ => {
-                let shared = self.replica.read().await;
-                let answer = self.proxy.answer(&head, body).await;
-                let is_outdated = shared.is_some();
-                drop(shared);
-                if is_outdated {
-                    *self.replica.write().await = None;
-                }
-                answer
+                let (this, operation) = (self.clone(), operation.to_owned());
+                // To its end also when the client has gone: the replica, or one that is made meanwhile, would miss what
+                // was written all the same.
+                tokio::spawn(async move {
+                    match &*operation {
+                        "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems" if !stale.is_zero() => {
+                            this.write(&operation, head, body).await
+                        }
+                        // Nobody needs the replica; or it can't follow, like new tables, and is made anew.
+                        _ => {
+                            let _none = this.without_replica().await;
+                            this.proxy.answer(&head, body).await
+                        }
+                    }
+                })
+                .await?
             }
         }
     }
 
     async fn read(&self, stale: Duration, operation: &str, head: Parts, body: Bytes) -> Result<Response, Failure> {
+        let Ok(request) = serde_json::from_slice::<Value>(&body) else { return self.proxy.answer(&head, body).await };
         let guard = self.replica().await?;
         let Some(replica) = guard.as_ref() else { return Err("there is no replica".into()) };
-        let Ok(request) = serde_json::from_slice::<Value>(&body) else { return self.proxy.answer(&head, body).await };
+        if replica.catch_up(stale).is_err() {
+            // It has lost what it could not bring over. The next one knows it.
+            drop(guard);
+            drop(self.without_replica().await);
+            return self.proxy.answer(&head, body).await;
+        }
         if operation != "BatchGetItem" {
-            let proxy = if is_consistent(&request) { &self.proxy } else { replica.caught_up(stale)? };
+            let proxy = if is_consistent(&request) { &self.proxy } else { &replica.proxy };
             return proxy.answer(&head, body).await;
         }
         let (now, before) = by_consistency(request);
         match (now, before) {
             (_, None) => self.proxy.answer(&head, body).await,
-            (None, _) => replica.caught_up(stale)?.answer(&head, body).await,
+            (None, _) => replica.proxy.answer(&head, body).await,
             (Some(now), Some(before)) => {
                 let now = self.proxy.answer(&head, now.to_string().into()).await?;
-                let before = replica.caught_up(stale)?.answer(&head, before.to_string().into()).await?;
+                let before = replica.proxy.answer(&head, before.to_string().into()).await?;
                 together(now, before).await
             }
         }
@@ -102,8 +120,35 @@ impl Replicated {
         let mut alone = self.replica.write().await;
         if alone.is_none() {
             *alone = Some(Replica::of(&self.database).await?);
+            tokio::spawn(let_go(self.chaos.clone(), Arc::downgrade(&self.replica)));
         }
         Ok(alone.downgrade())
+    }
+
+    /// Takes the replica out if there is one, and keeps others from making one.
+    async fn without_replica(&self) -> RwLockReadGuard<'_, Option<Replica>> {
+        let guard = self.replica.read().await;
+        if guard.is_none() {
+            return guard;
+        }
+        drop(guard);
+        let mut alone = self.replica.write().await;
+        *alone = None;
+        alone.downgrade()
+    }
+}
+
+/// Takes the replica out when the fault has ended: it holds as much memory as all tables.
+async fn let_go(chaos: Place, replica: Weak<RwLock<Option<Replica>>>) {
+    loop {
+        chaos.ended(Fault::StaleMs).await;
+        let Some(replica) = replica.upgrade() else { return };
+        let mut alone = replica.write().await;
+        // Else it has come back meanwhile.
+        if chaos.time(Fault::StaleMs).is_zero() {
+            *alone = None;
+            return;
+        }
     }
 }
 
@@ -151,8 +196,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Where it answers, with all that was written before `stale` ago.
-    fn caught_up(&self, stale: Duration) -> Result<&Proxy, Failure> {
+    /// Brings over all that was written before `stale` ago. After an error some of it is lost, and this is of no use.
+    fn catch_up(&self, stale: Duration) -> Result<(), Failure> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((_, images)) = pending.pop_front_if(|(at, _)| at.elapsed() >= stale) {
             for Image { table, key, item } in images {
@@ -162,8 +207,19 @@ impl Replica {
                 }
             }
         }
-        Ok(&self.proxy)
+        Ok(())
     }
+}
+
+/// What the database says about a table.
+fn describe(database: &Database, table: &str) -> Result<Value, Failure> {
+    let description = database.describe_table(serde_json::from_value(json!({"TableName": table}))?)?;
+    Ok(serde_json::to_value(description)?["Table"].take())
+}
+
+fn key_names(description: &Value) -> Vec<String> {
+    let keys = description["KeySchema"].as_array().into_iter().flatten();
+    keys.filter_map(|key| key["AttributeName"].as_str().map(str::to_owned)).collect()
 }
 
 /// A copy in memory of all tables, without their streams, and the key attributes of each.
@@ -173,11 +229,9 @@ fn copy(original: &Database) -> Result<(Database, BTreeMap<String, Vec<String>>)
     let tables = serde_json::to_value(original.list_tables(serde_json::from_value(json!({}))?)?)?;
     for table in tables["TableNames"].as_array().into_iter().flatten() {
         let name = table.as_str().unwrap_or_default();
-        let description = original.describe_table(serde_json::from_value(json!({"TableName": name}))?)?;
-        let description = serde_json::to_value(description)?["Table"].take();
+        let description = describe(original, name)?;
         copy.create_table(serde_json::from_value(creation(&description))?)?;
-        let keys = description["KeySchema"].as_array().into_iter().flatten();
-        all_keys.insert(name.to_owned(), keys.filter_map(|key| key["AttributeName"].as_str().map(str::to_owned)).collect());
+        all_keys.insert(name.to_owned(), key_names(&description));
 
         let mut after = Value::Null;
         loop {
@@ -265,3 +319,7 @@ async fn together(one: Response, other: Response) -> Result<Response, Failure> {
     }
     Ok(respond(&one))
 }
+
+#[cfg(test)]
+#[path = "replica_tests.rs"]
+mod tests;

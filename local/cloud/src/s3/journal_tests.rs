@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::{blob::Content, index::Attributes};
 use super::*;
 
 fn notification(events: &[&str], prefix: &str, suffix: &str) -> Notification {
@@ -34,6 +35,25 @@ fn a_notification_is_of_the_events_that_it_names() {
     assert!(of(&["s3:ObjectCreated:*"], Happening::Copy) && of(&["s3:*"], Happening::CompleteMultipartUpload));
     assert!(of(&["s3:ObjectCreated:Put"], Happening::Put) && !of(&["s3:ObjectCreated:Put"], Happening::Copy));
     assert!(of(&["s3:ObjectCreated:Put", "s3:ObjectCreated:Copy"], Happening::Copy));
+}
+
+/// Names and what is below them; lists by their first element.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::Array(items) => shape(&items[0]),
+        _ => Value::Null,
+    }
+}
+
+/// tests/targets/sam-events compares the sample event with AWS'.
+#[test]
+fn the_sample_event_is_what_we_send() {
+    let content = Content { blob: String::new(), size: 1, etag: "e".to_owned(), checksums: BTreeMap::new() };
+    let entry = Entry { key: "uploads/a".to_owned(), content, attributes: Attributes::default(), modified: 0 };
+    let event = event(Happening::Put, "uploads", &entry, "us-east-1");
+    let sample: Value = serde_json::from_str(include_str!("../../../../events/photo-processor/object-created.json")).unwrap();
+    assert_eq!(shape(&event), shape(&sample));
 }
 
 /// As AWS' own: what a form does to a value, slashes apart.

@@ -101,7 +101,8 @@ impl Buckets {
     /// Reads an object whole; `None` if there is no such object, or no such bucket.
     pub async fn object(&self, bucket: &str, key: &str) -> Result<Option<Object>, state::Error> {
         let unreadable = |error: &dyn std::fmt::Display| state::Error::Unreadable(format!("s3://{bucket}/{key} cannot be read: {error}"));
-        if chaos::before(&self.chaos).await.is_some() || self.chaos.strikes(Fault::LostAnswer) {
+        let (turn, refusal) = chaos::before(&self.chaos).await;
+        if refusal.is_some() || turn.strikes(Fault::LostAnswer) {
             return Err(unreadable(&"a fault on demand"));
         }
         let (entry, mut file) = match self.store.read(bucket, key).await {

@@ -61,6 +61,13 @@ pub struct Message {
     pub system: BTreeMap<String, String>,
 }
 
+impl Message {
+    /// MD5 of all attributes, in hex, if there are any.
+    pub fn md5_of_attributes(&self) -> Option<String> {
+        md5_of_attributes(&self.attributes)
+    }
+}
+
 impl NewMessage {
     /// Refuses what AWS refuses, whatever the queue.
     pub(super) fn validate(&self) -> Result<(), Error> {

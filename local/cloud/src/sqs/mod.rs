@@ -51,7 +51,8 @@ pub use self::{
 };
 use self::{
     queue::{Settings, millis},
-    store::{Received, Store},
+    receive::MAX_IN_FLIGHT,
+    store::{Millis, Store},
 };
 use crate::{state, unix_millis};
 
@@ -96,10 +97,9 @@ impl Queues {
             let mut arrival = std::pin::pin!(arrivals.notified());
             arrival.as_mut().enable();
 
-            let received = match self.store.receive(queue, max, visibility.map(millis), unix_millis(), &self.chaos) {
+            let now = unix_millis();
+            let received = match self.store.receive(queue, max, visibility.map(millis), now, &self.chaos) {
                 Ok(received) => received,
-                // Who polls long is not told, and waits for room, as on AWS.
-                Err(Error::OverLimit { .. }) if !wait.is_zero() => Received::default(),
                 Err(error) => {
                     if matches!(error, Error::NoSuchQueue) {
                         self.forget(queue);
@@ -108,12 +108,16 @@ impl Queues {
                 }
             };
             self.wake(received.grown);
+            // Who polls long is not told, and waits for room, as on AWS.
+            if received.is_full && wait.is_zero() {
+                return Err(Error::OverLimit { limit: MAX_IN_FLIGHT });
+            }
             if !received.messages.is_empty() || Instant::now() >= deadline {
                 return Ok(received.messages);
             }
             tokio::select! {
                 () = arrival => {}
-                () = tokio::time::sleep_until(self.next_visible(queue)?.map_or(deadline, |at| at.min(deadline))) => {}
+                () = tokio::time::sleep_until(received.next_visible.map_or(deadline, |at| instant(at).min(deadline))) => {}
             }
         }
     }
@@ -138,13 +142,6 @@ impl Queues {
         self.store.show_received(queue, unix_millis())?;
         self.arrivals(queue).notify_waiters();
         Ok(())
-    }
-
-    /// When there may be a message that was not visible now.
-    fn next_visible(&self, queue: &str) -> Result<Option<Instant>, Error> {
-        let now = unix_millis();
-        let next = self.store.next_visible(queue, now)?;
-        Ok(next.map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(now).max(0).unsigned_abs())))
     }
 
     /// Wakes those who wait at queues that have more messages now.
@@ -176,6 +173,11 @@ impl Queues {
             None => arrivals.entry(queue.to_owned()).or_default().clone(),
         }
     }
+}
+
+/// A time of the database, if it is still to come, or now.
+fn instant(at: Millis) -> Instant {
+    Instant::now() + Duration::from_millis(at.saturating_sub(unix_millis()).max(0).unsigned_abs())
 }
 
 /// A queue whose messages would have nowhere to go, and the ARN that it names.

@@ -71,29 +71,32 @@ impl Queue {
         statement.query_map([prefix], |row| row.get(0))?.collect()
     }
 
-    /// Makes the queue, or gives it these settings.
-    pub(super) fn save(tx: &Transaction<'_>, name: &str, settings: &Settings, now: Millis) -> rusqlite::Result<()> {
+    /// Makes the queue, or gives it these settings, and returns its id.
+    pub(super) fn save(tx: &Transaction<'_>, name: &str, settings: &Settings, now: Millis) -> rusqlite::Result<i64> {
         let redrive = settings.redrive.as_ref();
         tx.prepare_cached(
             "INSERT INTO queues (name, arn, visibility_ms, retention_ms, delay_ms, wait_ms, max_bytes,
                  dead_letter_arn, max_receive_count, created_ms, modified_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)
              ON CONFLICT (name) DO UPDATE SET arn = ?2, visibility_ms = ?3, retention_ms = ?4, delay_ms = ?5, wait_ms = ?6,
-                 max_bytes = ?7, dead_letter_arn = ?8, max_receive_count = ?9, modified_ms = ?10",
+                 max_bytes = ?7, dead_letter_arn = ?8, max_receive_count = ?9, modified_ms = ?10
+             RETURNING id",
         )?
-        .execute(params![
-            name,
-            settings.arn,
-            settings.visibility,
-            settings.retention,
-            settings.delay,
-            settings.wait,
-            settings.max_bytes,
-            redrive.map(|redrive| &redrive.dead_letter_arn),
-            redrive.map(|redrive| redrive.max_receive_count),
-            now,
-        ])?;
-        Ok(())
+        .query_row(
+            params![
+                name,
+                settings.arn,
+                settings.visibility,
+                settings.retention,
+                settings.delay,
+                settings.wait,
+                settings.max_bytes,
+                redrive.map(|redrive| &redrive.dead_letter_arn),
+                redrive.map(|redrive| redrive.max_receive_count),
+                now,
+            ],
+            |row| row.get(0),
+        )
     }
 
     /// Removes the queue with all that it has.
@@ -189,11 +192,13 @@ impl Settings {
             arn: queue.arn.clone(),
             visibility: millis(queue.visibility_timeout),
             retention: millis(queue.retention),
+            delay: millis(queue.delay),
+            wait: millis(queue.receive_wait),
+            max_bytes: queue.max_message_bytes,
             redrive: queue
                 .redrive
                 .as_ref()
                 .map(|redrive| Redrive { dead_letter_arn: redrive.dead_letter_arn.clone(), max_receive_count: redrive.max_receive_count }),
-            ..Self::new(&queue.name)
         }
     }
 

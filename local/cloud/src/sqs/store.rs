@@ -17,7 +17,7 @@ use super::{
     attribute::md5,
     moves,
     queue::{Queue, Settings, millis},
-    receive::{self, InFlight, MAX_IN_FLIGHT},
+    receive::{self, InFlight},
     schema,
 };
 use crate::{
@@ -38,8 +38,12 @@ pub(super) struct Store {
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub messages: Vec<Message>,
+    /// Nothing was received because as many are in flight as may be.
+    pub is_full: bool,
     /// The queues that have more visible messages now: some were moved, or copied.
     pub grown: BTreeSet<String>,
+    /// When there may be a message that was not visible now.
+    pub next_visible: Option<Millis>,
 }
 
 /// How many messages a queue has in each state.
@@ -77,7 +81,8 @@ impl Store {
     }
 
     pub(super) fn save_queue(&self, name: &str, settings: &Settings, now: Millis) -> Result<(), state::Error> {
-        self.transaction(|tx| Queue::save(tx, name, settings, now))
+        self.transaction(|tx| Queue::save(tx, name, settings, now))?;
+        Ok(())
     }
 
     pub(super) fn delete_queue(&self, name: &str) -> Result<(), Error> {
@@ -129,7 +134,8 @@ impl Store {
             let in_flight = InFlight::count(tx, queue, now)?;
             let room = in_flight.room();
             if room == 0 {
-                return Ok(Err(Error::OverLimit { limit: MAX_IN_FLIGHT }));
+                let next_visible = next_visible(tx, queue, now)?;
+                return Ok(Received { messages: Vec::new(), is_full: true, grown, next_visible });
             }
             let until = now.saturating_add(visibility.unwrap_or(queue.settings.visibility));
             let max = max.min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -140,8 +146,10 @@ impl Store {
                     grown.insert(queue.name.clone());
                 }
             }
-            Ok(Ok(Received { messages, grown }))
-        })?
+            // Of the same moment as the look: what turned visible between two moments would be missed by both.
+            let next_visible = if messages.is_empty() { next_visible(tx, queue, now)? } else { None };
+            Ok(Received { messages, is_full: false, grown, next_visible })
+        })
     }
 
     /// Deletes the message of the handle. As on AWS a handle of an earlier receive deletes nothing,
@@ -214,16 +222,14 @@ impl Store {
             Ok(Counts { visible, in_flight, delayed: hidden - in_flight })
         })
     }
+}
 
-    /// When a hidden message turns visible next, or a task may move one here.
-    pub(super) fn next_visible(&self, name: &str, now: Millis) -> Result<Option<Millis>, Error> {
-        self.on_queue(name, |tx, queue| {
-            let next_shown: Option<Millis> = tx
-                .prepare_cached("SELECT min(visible_ms) FROM messages WHERE queue = ?1 AND visible_ms > ?2")?
-                .query_row([queue.id, now], |row| row.get(0))?;
-            Ok(next_shown.into_iter().chain(moves::next_step(tx)?).min())
-        })
-    }
+/// When a hidden message turns visible next, or a task may move one here.
+fn next_visible(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite::Result<Option<Millis>> {
+    let next_shown: Option<Millis> = tx
+        .prepare_cached("SELECT min(visible_ms) FROM messages WHERE queue = ?1 AND visible_ms > ?2")?
+        .query_row([queue.id, now], |row| row.get(0))?;
+    Ok(next_shown.into_iter().chain(moves::next_step(tx)?).min())
 }
 
 /// Forgets what is older than the queue keeps, and copies that have been received.
@@ -239,9 +245,9 @@ pub(super) fn expire(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqli
 fn move_exhausted(tx: &Transaction<'_>, queue: &Queue, now: Millis) -> rusqlite::Result<Option<String>> {
     let Some(redrive) = &queue.settings.redrive else { return Ok(None) };
     let exhausted: Vec<i64> = tx
-        // Whatever was received has a receipt: that the query says so lets the index of these answer it.
+        // Whatever was received has a receipt. Left alone, the database would go through all that is visible.
         .prepare_cached(
-            "SELECT id FROM messages
+            "SELECT id FROM messages INDEXED BY messages_received
              WHERE queue = ?1 AND visible_ms <= ?2 AND receive_count >= ?3 AND receipt IS NOT NULL AND NOT is_copy",
         )?
         .query_map(params![queue.id, now, redrive.max_receive_count], |row| row.get(0))?

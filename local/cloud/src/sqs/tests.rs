@@ -17,6 +17,9 @@ fn declared(name: &str, visibility: Duration, dead_letter: Option<&str>) -> depl
         arn: arn(name),
         visibility_timeout: visibility,
         retention: Duration::from_hours(24),
+        delay: Duration::ZERO,
+        receive_wait: Duration::ZERO,
+        max_message_bytes: 1024 * 1024,
         redrive: dead_letter.map(|name| Redrive { dead_letter_arn: arn(name), max_receive_count: 1 }),
     }
 }
@@ -85,6 +88,43 @@ async fn whoever_waits_at_the_dead_letter_queue_gets_what_was_received_too_often
     let dead = dead.unwrap().remove(0);
     assert_eq!(dead.body, "poison");
     assert_eq!(dead.system["DeadLetterQueueSourceArn"], "arn:aws:sqs:us-east-1:000000000000:work");
+}
+
+/// A message that turns visible between two looks at the clock must not be overlooked until the wait ends.
+#[tokio::test]
+async fn whoever_waits_never_misses_the_moment_when_a_message_turns_visible() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    queues.send("dead", text("again")).unwrap();
+    for nth in 0..500 {
+        let started = Instant::now();
+        let received = queues.receive("dead", 1, PATIENCE, Some(Duration::from_millis(1))).await.unwrap();
+        assert_eq!(received.len(), 1, "{nth}");
+        assert!(started.elapsed() < PATIENCE, "the {nth}th waited out its time");
+    }
+}
+
+#[tokio::test]
+async fn queues_have_the_attributes_that_are_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = deployment::Queue {
+        delay: Duration::from_mins(15),
+        receive_wait: Duration::from_secs(1),
+        max_message_bytes: 1024,
+        ..declared("work", Duration::from_secs(7), None)
+    };
+    let queues = Queues::open(&folder.path().join("queues.db"), &[work], tintype_chaos::Chaos::new([]).place("sqs")).unwrap();
+    let request = json!({"QueueUrl": "http://h/0/work", "AttributeNames": ["All"]});
+    let (_, _, answer) = ask(&queues, "GetQueueAttributes", request).await;
+    for (name, value) in [
+        ("VisibilityTimeout", "7"),
+        ("MessageRetentionPeriod", "86400"),
+        ("DelaySeconds", "900"),
+        ("ReceiveMessageWaitTimeSeconds", "1"),
+        ("MaximumMessageSize", "1024"),
+    ] {
+        assert_eq!(answer["Attributes"][name], value, "{name}");
+    }
 }
 
 #[test]
@@ -288,4 +328,54 @@ async fn lists_come_in_pages_for_those_who_ask() {
         request["NextToken"] = token.clone();
     }
     assert_eq!(seen, ["a1", "a2", "a3"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_changes_attributes_at_the_same_time_loses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    let url = "http://h/0/work";
+    for value in 60..360 {
+        let value = value.to_string();
+        let change = |name: &'static str| {
+            let (queues, request) = (queues.clone(), json!({"QueueUrl": url, "Attributes": {name: value}}));
+            tokio::spawn(async move { ask(&queues, "SetQueueAttributes", request).await.0 })
+        };
+        let (one, other) = tokio::join!(change("VisibilityTimeout"), change("DelaySeconds"));
+        assert_eq!((one.unwrap(), other.unwrap()), (200, 200));
+        let (_, _, answer) = ask(&queues, "GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": ["All"]})).await;
+        let attributes = &answer["Attributes"];
+        assert_eq!((&attributes["VisibilityTimeout"], &attributes["DelaySeconds"]), (&json!(value), &json!(value)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_deleted_while_it_is_changed_stays_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    let request = json!({"QueueUrl": "http://h/0/new", "QueueName": "new", "Attributes": {"DelaySeconds": "0"}});
+    for _ in 0..300 {
+        let spawn = |action: &'static str| {
+            let (queues, request) = (queues.clone(), request.clone());
+            tokio::spawn(async move { ask(&queues, action, request).await.0 })
+        };
+        assert_eq!(spawn("CreateQueue").await.unwrap(), 200);
+        let (changed, deleted) = tokio::join!(spawn("SetQueueAttributes"), spawn("DeleteQueue"));
+        assert!([200, 400].contains(&changed.unwrap()));
+        assert_eq!(deleted.unwrap(), 200);
+        assert_eq!(spawn("GetQueueUrl").await.unwrap(), 400);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_is_refused_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let queues = open(&folder);
+    let tags: BTreeMap<_, _> = (0..51).map(|nth| (nth.to_string(), "x")).collect();
+    let nowhere = json!({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:nowhere", "maxReceiveCount": 1}).to_string();
+    for (attributes, tags) in [(json!({}), json!(tags)), (json!({"RedrivePolicy": nowhere}), json!({}))] {
+        let request = json!({"QueueName": "new", "Attributes": attributes, "tags": tags});
+        assert_eq!(ask(&queues, "CreateQueue", request.clone()).await.1.as_deref(), Some("InvalidParameterValue;Sender"), "{request}");
+        assert_eq!(ask(&queues, "GetQueueUrl", request).await.0, 400);
+    }
 }

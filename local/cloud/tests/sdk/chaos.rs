@@ -3,6 +3,7 @@
 mod buckets;
 mod queues;
 mod stale;
+mod streams;
 mod tables;
 
 use std::time::{Duration, Instant};
@@ -98,4 +99,36 @@ async fn the_same_seed_repeats_the_same_faults() {
     }
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0], runs[2]);
+}
+
+/// A request that one fault strikes is struck by it whatever the others do: they may at most come first.
+#[tokio::test]
+async fn another_fault_does_not_change_which_requests_the_first_strikes() {
+    let host = Host::start().await;
+    let client = tables::client(&host);
+    let outcomes = async |spec: &str| -> Vec<String> {
+        host.chaos.set(&format!("{spec};seed=11")).unwrap();
+        let mut outcomes = Vec::new();
+        for _ in 0..60 {
+            let put = client.put_item().table_name(tables::TABLE).set_item(Some(tables::item("one")));
+            outcomes.push(tables::outcome(put.send().await.map(drop)));
+        }
+        outcomes
+    };
+    let (throttle, conflict, lost) = ("ThrottlingException", "TransactionConflictException", "no answer");
+    let alone = [
+        (throttle, outcomes("dynamodb:throttle=0.4").await),
+        (conflict, outcomes("dynamodb:conflict=0.4").await),
+        (lost, outcomes("dynamodb:lost_answer=0.4").await),
+    ];
+    let all = outcomes("dynamodb:error=0.2,throttle=0.4,conflict=0.4,lost_answer=0.4").await;
+    for (name, alone) in &alone {
+        for (nth, (alone, together)) in alone.iter().zip(&all).enumerate() {
+            assert!(together != name || alone == name, "{name} strikes request {nth} among others only");
+            // What comes later strikes what the earlier ones have left.
+            let is_left = together == "()";
+            assert!(alone != name || !is_left, "{name} does not strike request {nth} among others");
+        }
+        assert!(all.iter().any(|outcome| outcome == name), "{name}: {all:?}");
+    }
 }

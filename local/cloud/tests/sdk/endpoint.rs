@@ -21,9 +21,7 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 #[tokio::test]
 async fn what_is_not_emulated_is_an_unknown_operation() {
     let host = Host::start().await;
-    for target in
-        ["AmazonSQS.AddPermission", "secretsmanager.CreateSecret", "DynamoDB_20120810.ExportTable", "Kinesis_20131202.ListStreams"]
-    {
+    for target in ["AmazonSQS.SendPigeon", "secretsmanager.CreateSecret", "DynamoDB_20120810.ExportTable", "Kinesis_20131202.ListStreams"] {
         let (status, body) = answer(post(&host, target)).await;
         assert_eq!(status, 400, "{target}");
         assert!(body["__type"].as_str().unwrap().ends_with("UnknownOperationException"), "{target}: {body}");

@@ -154,6 +154,9 @@ fn queues() -> Vec<Queue> {
         arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
         visibility_timeout: Duration::from_secs(1),
         retention: Duration::from_hours(24),
+        delay: Duration::ZERO,
+        receive_wait: Duration::ZERO,
+        max_message_bytes: 1024 * 1024,
         redrive,
     };
     let dead = queue("tintype-FeedFanoutDlq", None);

@@ -159,9 +159,16 @@ async fn a_queue_is_made_once_listed_and_missed() {
 async fn a_long_poll_does_not_hold_up_the_end() {
     let host = Host::start().await;
     let client = host.sqs();
-    let queue = fanout(&client).await;
+    let (queue, dead) = (fanout(&client).await, url(&client, "tintype-FeedFanoutDlq").await);
+    client.send_message().queue_url(&queue).message_body("poison").send().await.unwrap();
+    for _ in 0..2 {
+        client.receive_message().queue_url(&queue).visibility_timeout(0).wait_time_seconds(5).send().await.unwrap();
+    }
     let poll = tokio::spawn(client.receive_message().queue_url(&queue).wait_time_seconds(20).send());
-    eventually("the poll is on its way", async || !poll.is_finished()).await;
+    // It finds the message received too often, which shows that it has looked, and nothing else.
+    let moved = async || count(&client, &dead, QueueAttributeName::ApproximateNumberOfMessages).await == "1";
+    eventually("the poll is on its way", moved).await;
+    assert!(!poll.is_finished());
     let started = tokio::time::Instant::now();
     host.restart().await;
     assert!(started.elapsed() < Duration::from_secs(15));

@@ -4,6 +4,7 @@ use std::{fs::File, io::Read as _, sync::Arc};
 
 use http::Request;
 use serde_json::{Value, json};
+use tintype_cloud::Log;
 use tintype_lambda::InvokeError;
 use tintype_template::deployment::{Api, Throttle};
 
@@ -28,7 +29,7 @@ impl Logged {
         let mut api = Api { access_log: Some(FORMAT.to_owned()), ..api() };
         change(&mut api);
         let path = std::env::temp_dir().join(format!("tintype-access-log-{}", uuid::Uuid::now_v7()));
-        let written = File::create(&path).unwrap();
+        let written = Log::create(&path).unwrap();
         let file = File::open(&path).unwrap();
         // It lives on for as long as it is open.
         std::fs::remove_file(path).unwrap();

@@ -85,6 +85,38 @@ async fn a_denied_caller_never_reaches_the_function() {
     }
 }
 
+/// What a policy says of a method, it says of every spelling that is routed there.
+#[tokio::test]
+async fn no_spelling_of_a_path_gets_round_a_policy() {
+    let arn = |path: &str| format!("arn:aws:execute-api:us-east-1:000000000000:api/v1/{path}");
+    let statement = |effect: &str, path: &str| json!({"Effect": effect, "Action": "execute-api:Invoke", "Resource": arn(path)});
+    let judged = |statements: Value| {
+        let verdict = json!({"principalId": "ada", "policyDocument": {"Version": "2012-10-17", "Statement": statements}});
+        with_authorizer(move |_| Ok(verdict.clone()))
+    };
+    let status = async |fixture: &Fixture, request: http::request::Builder| {
+        fixture.send(request.header("authorization", "t"), "").await.status.as_u16()
+    };
+
+    let fixture = judged(json!([statement("Allow", "*"), statement("Deny", "GET/closed")]));
+    for path in ["/v1/closed", "/v1/%63losed", "/v1/closed/", "/v1/closed///", "/v1/close%64/?x=1"] {
+        assert_eq!(status(&fixture, Request::get(path)).await, 403, "{path}");
+    }
+    assert_eq!(reached(&fixture), 0);
+
+    // A slash and a wildcard in a parameter are letters of it: they neither split a path nor stand for another.
+    let fixture = judged(json!([statement("Allow", "POST/closed/ada"), statement("Allow", "POST/closed/a/b")]));
+    for (path, expected) in [("ada", 200), ("%61d%61/", 200), ("a%2Fb", 403), ("*", 403), ("a%64%2a", 403), ("bob", 403)] {
+        assert_eq!(status(&fixture, Request::post(format!("/v1/closed/{path}"))).await, expected, "{path}");
+    }
+    assert_eq!(fixture.seen()[0].event["methodArn"], arn("POST/closed/ada"));
+
+    // An authorizer that allows what it was asked about allows no more than that.
+    let fixture = with_authorizer(|event| Ok(verdict("Allow", event["methodArn"].as_str().unwrap())));
+    assert_eq!(status(&fixture, Request::post("/v1/closed/*")).await, 200);
+    assert_eq!(status(&fixture, Request::post("/v1/closed/ada")).await, 403);
+}
+
 #[tokio::test]
 async fn failures_of_the_authorizer() {
     let error = |payload: &'static str| InvokeError::FunctionError { payload: payload.into() };

@@ -152,10 +152,11 @@ fn without(event: &Value, unknown: &[&str]) -> Value {
 #[tokio::test]
 async fn functions_read_the_events_without_loss() {
     let (authorizer, proxy) = events().await;
-    let unknown = ["/requestContext/extendedRequestId"];
+    let unknown = ["/requestContext/deploymentId", "/requestContext/extendedRequestId"];
     assert_eq!(essence(&through::<ApiGatewayProxyRequest>(proxy.clone())), without(&proxy, &unknown));
 
     let unknown = [
+        "/requestContext/deploymentId",
         "/requestContext/domainName",
         "/requestContext/domainPrefix",
         "/requestContext/extendedRequestId",

@@ -4,6 +4,7 @@ use aws_lambda_events::apigw::{ApiGatewayCustomAuthorizerRequestTypeRequest, Api
 use http::Request;
 use serde_json::json;
 use tintype_lambda::InvokeError;
+use tintype_template::deployment::Route;
 
 use super::{Fixture, api};
 
@@ -16,7 +17,6 @@ async fn the_function_is_asked_with_the_clients_trace() {
     assert_eq!(response.headers["x-amzn-trace-id"], format!("Root={trace}"));
     let seen = fixture.only();
     assert_eq!(seen.function, "tintype-function");
-    assert!(!seen.repeatable, "a POST is handed to one worker");
     assert!(seen.trace.starts_with(&format!("Root={trace};Parent=")), "{}", seen.trace);
 }
 
@@ -151,7 +151,6 @@ async fn what_is_no_proxy_response_is_502() {
 #[tokio::test]
 async fn a_function_that_fails_is_502() {
     for error in [
-        InvokeError::UnknownFunction,
         InvokeError::TimedOut { payload: "{}".into() },
         InvokeError::Crashed { payload: "{}".into() },
         InvokeError::FunctionError { payload: r#"{"errorMessage":"secret"}"#.into() },
@@ -160,5 +159,26 @@ async fn a_function_that_fails_is_502() {
         let response = fixture.get("/v1/open/x").await;
         assert_eq!(response.refusal(), (502, "INTEGRATION_FAILURE".to_owned()));
         assert!(!response.body.contains("secret"));
+    }
+}
+
+/// Lambda's guide: 502 is the function's, 500 is what Lambda did not take.
+#[tokio::test]
+async fn an_invocation_that_lambda_does_not_take_is_500() {
+    for error in [InvokeError::UnknownFunction, InvokeError::Throttled, InvokeError::Stopping] {
+        let fixture = Fixture::new(api(), move |_, _| Err(error.clone()));
+        assert_eq!(fixture.get("/v1/open/x").await.refusal(), (500, "INTEGRATION_FAILURE".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn only_what_looks_is_handed_to_a_second_worker() {
+    let mut api = api();
+    let template = api.routes[0].clone();
+    api.routes.extend(["HEAD", "PUT", "DELETE", "PATCH"].map(|method| Route { method: method.to_owned(), ..template.clone() }));
+    for (method, expected) in [("GET", true), ("HEAD", true), ("PUT", false), ("DELETE", false), ("PATCH", false)] {
+        let fixture = Fixture::new(api.clone(), |_, _| Ok(json!({})));
+        fixture.send(Request::builder().method(method).uri("/v1/open/x"), "").await;
+        assert_eq!(fixture.only().repeatable, expected, "{method}");
     }
 }

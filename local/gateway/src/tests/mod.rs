@@ -13,16 +13,16 @@ mod the_template;
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    fs::File,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
+use tintype_cloud::Log;
 use tintype_lambda::InvokeError;
 use tintype_template::deployment::{self, Api, GatewayResponse, Route};
 
@@ -87,7 +87,7 @@ fn api() -> Api {
         authorizer: Some(deployment::Authorizer {
             name: "SessionAuthorizer".to_owned(),
             function: "tintype-authorizer".to_owned(),
-            identity_headers: vec!["Authorization".to_owned()],
+            identity_headers: vec![AUTHORIZATION],
             ttl: Duration::from_secs(30),
         }),
         responses: BTreeMap::from([
@@ -155,8 +155,8 @@ impl Read {
     }
 }
 
-/// With a file for the access log.
-fn fixture_with_log(api: Api, log: Option<File>, answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Fixture {
+/// With an access log.
+fn fixture_with_log(api: Api, log: Option<Log>, answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Fixture {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let seeing = Arc::clone(&seen);
     let invoke: Invoke = Arc::new(move |Invocation { function, payload, trace, repeatable }| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use serde_json::json;
-use tintype_template::deployment::Throttle;
+use tintype_template::deployment::{Api, MethodThrottle, Throttle};
 
 use super::{Fixture, api};
 
@@ -70,4 +70,20 @@ async fn the_stage_is_throttled_before_anyone_is_asked() {
 
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(fixture.get("/v1/open/x").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_methods_own_throttle_stands_in_the_place_of_the_stages() {
+    let throttle = |burst| Throttle { rate: 0.0, burst };
+    let own = |burst| MethodThrottle { method: "POST".to_owned(), path: "/open".to_owned(), throttle: throttle(burst) };
+    for (stage, own_burst) in [(1, 3), (3, 1)] {
+        let fixture =
+            Fixture::new(Api { throttle: Some(throttle(stage)), method_throttles: vec![own(own_burst)], ..api() }, |_, _| Ok(json!({})));
+        let (mut posts, mut gets) = (0, 0);
+        for _ in 0..5 {
+            posts += u32::from(fixture.send(Request::post("/v1/open"), "{}").await.status == 200);
+            gets += u32::from(fixture.get("/v1/open/x").await.status == 200);
+        }
+        assert_eq!((posts, gets), (own_burst, stage));
+    }
 }

@@ -1,17 +1,21 @@
 //! The repository's own template, through the gateway.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use http::Request;
+use http::{Request, request};
 use serde_json::json;
+use tintype_lambda::InvokeError;
 use tintype_template::{Machine, deployment::Api};
 
-use super::Fixture;
+use super::{Fixture, Read};
 use crate::{
+    Account,
     authorizer::Verdict,
     call::Call,
     context::{Answered, Context, Journey},
     event::ApiIdentity,
+    gateway::Gateway,
+    integration::Invoke,
     refusal::Refusal,
     text::Text,
 };
@@ -80,6 +84,40 @@ async fn pages_of_every_origin_read_every_answer_of_the_gateway() {
         let exposed = response.headers.get("access-control-expose-headers").map(|value| value.to_str().unwrap());
         assert_eq!(exposed, has_retry_after.then_some("Retry-After"), "{status}");
     }
+}
+
+/// Status, code, and whether the client is told when to come again.
+fn said(response: &Read) -> (u16, String, bool) {
+    assert_eq!(response.headers["content-type"], "application/problem+json");
+    let body = response.json();
+    assert_eq!(body["status"], response.status.as_u16());
+    assert_eq!(body["request_id"], response.headers["x-amzn-requestid"].to_str().unwrap());
+    (response.status.as_u16(), body["code"].as_str().unwrap().to_owned(), response.headers.contains_key("retry-after"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_in_the_templates_own_words() {
+    let feed = || Request::get("/v1/feed").header("authorization", "Bearer t");
+    let of = async |answer: fn(&str) -> super::Answer, request: request::Builder| {
+        said(&Fixture::new(api(), move |function, _| answer(function)).send(request, "").await)
+    };
+    let denied = of(|_| Ok(json!({"principalId": "ada", "policyDocument": {"Statement": []}})), feed()).await;
+    assert_eq!(denied, (403, "forbidden".to_owned(), false));
+    let unavailable = (503, "unavailable".to_owned(), true);
+    assert_eq!(of(|_| Err(InvokeError::Throttled), feed()).await, unavailable, "the authorizer's function");
+    for answer in [|_: &_| Err(InvokeError::Throttled), |_: &_| Err(InvokeError::Crashed { payload: "{}".into() })] {
+        assert_eq!(of(answer, Request::get("/v1/health")).await, unavailable);
+    }
+
+    let fixture = Fixture::new(api(), |_, _| Ok(json!({})));
+    let log_in = async || fixture.send(Request::post("/v1/sessions"), "{}").await;
+    while log_in().await.status == 200 {}
+    assert_eq!(said(&log_in().await), (429, "quota-exceeded".to_owned(), true));
+
+    let silent: Invoke = Arc::new(|_| Box::pin(std::future::pending()));
+    let gateway = Gateway::new(Account { id: String::new(), region: String::new() }, api(), None, silent, None);
+    let fixture = Fixture { gateway: Arc::new(gateway), seen: Arc::default() };
+    assert_eq!(said(&fixture.get("/v1/health").await), (504, "timeout".to_owned(), false));
 }
 
 #[tokio::test(start_paused = true)]

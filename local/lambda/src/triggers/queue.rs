@@ -197,7 +197,7 @@ impl Mapping {
     fn record(&self, message: &Message) -> Value {
         let arn = &self.trigger.queue_arn;
         let (region, _) = region_and_account(arn);
-        json!({
+        let mut record = json!({
             "messageId": message.message_id,
             "receiptHandle": message.receipt_handle,
             "body": message.body,
@@ -207,7 +207,11 @@ impl Mapping {
             "eventSource": "aws:sqs",
             "eventSourceARN": arn,
             "awsRegion": region,
-        })
+        });
+        if let Some(md5) = message.md5_of_attributes() {
+            record["md5OfMessageAttributes"] = md5.into();
+        }
+        record
     }
 }
 

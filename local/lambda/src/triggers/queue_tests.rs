@@ -129,12 +129,21 @@ async fn a_function_gets_the_event_that_sqs_sends_it() {
         "eventSource",
         "eventSourceARN",
         "md5OfBody",
+        "md5OfMessageAttributes",
         "messageAttributes",
         "messageId",
         "receiptHandle",
     ];
     assert_eq!(fields(record), all);
+    // The sample event, which tests/targets/sam-events compares with AWS', is what we send; its messages have no group and no attributes.
+    let sample = include_str!("../../../../events/feed-fanout/post-published-and-follow.json");
+    let sample: Value = serde_json::from_str(sample).unwrap();
+    for record in sample["Records"].as_array().unwrap() {
+        assert!(fields(record).iter().eq(all.iter().filter(|name| **name != "md5OfMessageAttributes")));
+        assert!(fields(&record["attributes"]).iter().eq(attributes.iter().filter(|name| **name != "MessageGroupId")));
+    }
     assert!(record["receiptHandle"].is_string());
+    assert_eq!(Some(record["md5OfMessageAttributes"].as_str().unwrap()), sent.md5_of_attributes.as_deref());
     assert_eq!(
         record["messageAttributes"],
         json!({

@@ -40,6 +40,9 @@ async fn a_function_is_invoked_soon_after_the_start_and_then_at_the_rate() {
     let mut fields: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
     assert_eq!(fields, ["account", "detail", "detail-type", "id", "region", "resources", "source", "time", "version"]);
+    // The sample event, which tests/targets/sam-events compares with AWS', is what we send.
+    let sample: Value = serde_json::from_str(include_str!("../../../../events/janitor/schedule.json")).unwrap();
+    assert!(sample.as_object().unwrap().len() == fields.len() && fields.iter().all(|name| sample.get(name).is_some()));
     assert_eq!((&event["version"], &event["account"], &event["region"]), (&json!("0"), &json!("000000000000"), &json!("us-east-1")));
     assert_eq!((&event["source"], &event["detail-type"], &event["detail"]), (&json!("aws.events"), &json!("Scheduled Event"), &json!({})));
     assert_eq!(event["resources"], json!(["arn:aws:events:us-east-1:000000000000:rule/every-moment"]));

@@ -212,9 +212,10 @@ impl Mapping {
     }
 
     fn fails_on_purpose(&self) -> Option<&'static str> {
-        if self.chaos.strikes(Fault::Error) {
+        let turn = self.chaos.turn();
+        if turn.strikes(Fault::Error) {
             Some("the stream could not be read (chaos)")
-        } else if self.chaos.strikes(Fault::Throttle) {
+        } else if turn.strikes(Fault::Throttle) {
             Some("too many requests to the stream (chaos)")
         } else {
             None
@@ -345,8 +346,8 @@ impl Mapping {
         self.say(&format!("gave up records, {}, attempts {}, {info}: {}", discarded.condition, discarded.attempts, discarded.why));
         let Some(queue_arn) = self.trigger.on_failure.clone() else { return Ok(()) };
         let record = discarded.record(&self.pool.function.arn, info);
-        // Not past them before they are kept elsewhere.
-        while let Err(error) = destination::send(&self.queues, &queue_arn, &record) {
+        // Not past them before they are kept elsewhere, unless that can never be: it would hold up all that come after.
+        while let Err(error) = destination::tell(&self.queues, &queue_arn, record.clone(), |line| self.say(line)) {
             self.say(&error.to_string());
             self.sleep(LONGEST_RETRY).await?;
         }
@@ -385,6 +386,15 @@ fn first_failure(records: &[Record], answer: Bytes) -> Result<(), (usize, Invoke
     Err((first.unwrap_or(0), InvokeError::FunctionError { payload: answer }))
 }
 
+#[cfg(test)]
+#[path = "stream_chaos_tests.rs"]
+mod chaos_tests;
+#[cfg(test)]
+#[path = "stream_failure_tests.rs"]
+mod failure_tests;
+#[cfg(test)]
+#[path = "stream_fixture.rs"]
+mod fixture;
 #[cfg(test)]
 #[path = "stream_tests.rs"]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use http::HeaderName;
+
 use super::{Identity, Kind, Resource};
 use crate::{
     Machine,
@@ -72,10 +74,20 @@ fn authorizer(fields: &mut Fields<'_>, name: String) -> Result<Authorizer, Error
     fields.fixed("FunctionPayloadType", "REQUEST")?;
     let function = fields.resource("FunctionArn", Kind::Function, "Arn")?.ok_or_else(|| fields.missing("FunctionArn"))?;
     let identity = fields.nested("Identity", |identity| {
-        Ok((identity.texts("Headers")?, identity.seconds("ReauthorizeEvery", 0..=3600)?.unwrap_or(AUTHORIZER_TTL)))
+        Ok((identity_headers(identity)?, identity.seconds("ReauthorizeEvery", 0..=3600)?.unwrap_or(AUTHORIZER_TTL)))
     })?;
     let (identity_headers, ttl) = identity.ok_or_else(|| fields.missing("Identity"))?;
     Ok(Authorizer { name, function: function.name.clone(), identity_headers, ttl })
+}
+
+/// The headers that tell callers apart. Without any, all of them would share one cached verdict.
+fn identity_headers(identity: &mut Fields<'_>) -> Result<Vec<HeaderName>, Error> {
+    let names = identity.texts("Headers")?;
+    if names.is_empty() {
+        return Err(identity.missing("Headers"));
+    }
+    let parse = |name: &String| name.parse().map_err(|_| identity.place.error(format!("`{name}` is no name of a header")));
+    names.iter().map(parse).collect()
 }
 
 fn response(fields: &mut Fields<'_>) -> Result<GatewayResponse, Error> {

@@ -153,6 +153,27 @@ fn routes_that_are_there_twice_or_have_an_unknown_authorizer() {
     );
 }
 
+/// What is left out, or read as nothing, would give every caller the verdict on the first.
+#[test]
+fn an_authorizer_that_could_not_tell_callers_apart() {
+    let api = |identity: &str| {
+        let authorizers = format!("{{A: {{FunctionPayloadType: REQUEST, FunctionArn: !GetAtt F.Arn, Identity: {{{identity}}}}}}}");
+        let auth = format!("Auth: {{DefaultAuthorizer: A, Authorizers: {authorizers}}}");
+        let events = "Events: {A: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /a, Method: get}}}";
+        format!("{}  Api:\n    Type: AWS::Serverless::Api\n    Properties:\n      StageName: v1\n      {auth}\n", function(events))
+    };
+    assert!(read_with(&api("Headers: [X-Api-Key, Authorization]"), &[]).is_ok());
+    let at = "line 14: Resources.Api.Properties.Auth.Authorizers.A.Identity";
+    for (identity, error) in [
+        ("ReauthorizeEvery: 30", ": Headers is missing"),
+        ("Headers: []", ": Headers is missing"),
+        ("Headers: ['']", ": `` is no name of a header"),
+        ("Headers: [Authorization, 'a b']", ": `a b` is no name of a header"),
+    ] {
+        assert_refused(&api(identity), &format!("{at}{error}"));
+    }
+}
+
 #[test]
 fn what_api_gateway_would_not_take_or_the_gateway_here_does_not_know() {
     let events = "Events: {A: {Type: Api, Properties: {RestApiId: !Ref Api, Path: '/a/{b}', Method: get}}}";
@@ -212,6 +233,19 @@ fn values_of_another_kind() {
 #[test]
 fn numbers_that_aws_does_not_allow() {
     assert_refused(&function("Timeout: 0"), "line 9: Resources.F.Properties.Timeout: 0 is not from 1 to 900");
+    for (property, wrong, range) in [
+        ("VisibilityTimeout", 43_201, "0 to 43200"),
+        ("MessageRetentionPeriod", 59, "60 to 1209600"),
+        ("DelaySeconds", 901, "0 to 900"),
+        ("ReceiveMessageWaitTimeSeconds", 21, "0 to 20"),
+        ("MaximumMessageSize", 1023, "1024 to 1048576"),
+        ("MaximumMessageSize", 1_048_577, "1024 to 1048576"),
+    ] {
+        assert_refused(
+            &format!("Resources: {{Q: {{Type: AWS::SQS::Queue, Properties: {{{property}: {wrong}}}}}}}"),
+            &format!("line 2: Resources.Q.Properties.{property}: {wrong} is not from {range}"),
+        );
+    }
     let queue = |properties: &str| {
         let events = format!("Events: {{E: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn, {properties}}}}}}}");
         format!("{}  Q: {{Type: AWS::SQS::Queue}}\n", function(&events))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use rusqlite::Transaction;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -111,30 +112,17 @@ impl Queues {
             ));
         }
         tags::check(&request.tags)?;
-        match self.store.queue(&name) {
-            Ok(existing) => refuse_other_attributes(&existing, &request.attributes)?,
-            Err(Error::NoSuchQueue) => {
-                let mut settings = Settings::new(&name);
-                self.set(&mut settings, &request.attributes)?;
-                self.store.save_queue(&name, &settings, unix_millis())?;
-                self.store.tag(&name, &request.tags)?;
-            }
-            Err(error) => return Err(error),
-        }
+        self.store.transaction(|tx| match Queue::find(tx, &name)? {
+            Some(existing) => Ok(refuse_other_attributes(&existing, &request.attributes)),
+            None => match changed(tx, Settings::new(&name), &request.attributes)? {
+                Ok(settings) => {
+                    let queue = Queue::save(tx, &name, &settings, unix_millis())?;
+                    tags::save(tx, queue, &request.tags)
+                }
+                Err(refused) => Ok(Err(refused)),
+            },
+        })??;
         Ok(json!({"QueueUrl": queue_url(host, &name)}))
-    }
-
-    /// Changes the attributes that are named. A dead-letter queue must exist.
-    fn set(&self, settings: &mut Settings, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
-        settings.set(attributes)?;
-        if let Some(redrive) = settings.redrive.as_ref().filter(|_| attributes.contains_key("RedrivePolicy"))
-            && self.store.transaction(|tx| Queue::find_by_arn(tx, &redrive.dead_letter_arn))?.is_none()
-        {
-            return Err(Error::InvalidParameter(
-                "Value for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.".to_owned(),
-            ));
-        }
-        Ok(())
     }
 
     /// A queue of the template is there again, and empty, after the next start.
@@ -186,9 +174,11 @@ impl Queues {
     }
 
     pub(super) fn set_queue_attributes(&self, request: &SetQueueAttributes) -> Result<Value, Error> {
-        let mut queue = self.store.queue(queue_name(&request.queue_url))?;
-        self.set(&mut queue.settings, &request.attributes)?;
-        self.store.save_queue(&queue.name, &queue.settings, unix_millis())?;
+        let name = queue_name(&request.queue_url);
+        self.store.on_queue(name, |tx, queue| match changed(tx, queue.settings.clone(), &request.attributes)? {
+            Ok(settings) => Queue::save(tx, name, &settings, unix_millis()).map(|_| Ok(())),
+            Err(refused) => Ok(Err(refused)),
+        })??;
         Ok(json!({}))
     }
 
@@ -241,6 +231,25 @@ impl Page {
         }
         Ok(answer)
     }
+}
+
+/// The settings with the attributes that are named. A dead-letter queue must exist.
+fn changed(
+    tx: &Transaction<'_>,
+    mut settings: Settings,
+    attributes: &BTreeMap<String, String>,
+) -> rusqlite::Result<Result<Settings, Error>> {
+    if let Err(refused) = settings.set(attributes) {
+        return Ok(Err(refused));
+    }
+    if let Some(redrive) = settings.redrive.as_ref().filter(|_| attributes.contains_key("RedrivePolicy"))
+        && Queue::find_by_arn(tx, &redrive.dead_letter_arn)?.is_none()
+    {
+        return Ok(Err(Error::InvalidParameter(
+            "Value for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.".to_owned(),
+        )));
+    }
+    Ok(Ok(settings))
 }
 
 fn refuse_other_attributes(existing: &Queue, wanted: &BTreeMap<String, String>) -> Result<(), Error> {

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, KeysAndAttributes},
+    types::{
+        AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, KeysAndAttributes, Projection,
+        ProjectionType, ScalarAttributeType,
+    },
 };
 
 use super::tables::{TABLE, client, exists, item, put, text, write_batch};
@@ -68,7 +71,8 @@ async fn what_was_written_shows_after_that_time_and_not_before() {
 async fn the_last_write_is_what_shows_in_the_end() {
     let host = Host::start().await;
     let client = client(&host);
-    host.chaos.set("dynamodb:stale_ms=200").unwrap();
+    host.chaos.set("dynamodb:stale_ms=1500").unwrap();
+    let started = Instant::now();
     let add = || {
         let update = client.update_item().table_name(TABLE).set_key(Some(item("one"))).update_expression("ADD n :one");
         update.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send()
@@ -85,10 +89,39 @@ async fn the_last_write_is_what_shows_in_the_end() {
     eventually("the last is there", async || {
         let seen = count(false).await;
         assert!(seen >= last, "{seen} after {last}");
+        assert!(seen == 0 || started.elapsed() >= Duration::from_millis(1500), "{seen} after {:?}", started.elapsed());
         last = seen;
         seen == 40
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_index_shows_what_was() {
+    let host = Host::start().await;
+    let client = client(&host);
+    let attribute =
+        |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
+    let key = |name: &str| KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash).build().unwrap();
+    let all = Projection::builder().projection_type(ProjectionType::All).build();
+    let index = GlobalSecondaryIndex::builder().index_name("by_author").key_schema(key("author")).projection(all).build().unwrap();
+    let create = client.create_table().table_name("posts").billing_mode(BillingMode::PayPerRequest).key_schema(key("pk"));
+    let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("author"));
+    create.global_secondary_indexes(index).send().await.unwrap();
+    let put = async |pk: &str| {
+        let put = client.put_item().table_name("posts").item("pk", text(pk)).item("author", text("ann"));
+        put.send().await.unwrap();
+    };
+    let posts = async || {
+        let query = client.query().table_name("posts").index_name("by_author").key_condition_expression("author = :author");
+        query.expression_attribute_values(":author", text("ann")).send().await.unwrap().items().len()
+    };
+    put("one").await;
+    host.chaos.set(LONG).unwrap();
+    put("two").await;
+    assert_eq!(posts().await, 1);
+    host.chaos.set("dynamodb:stale_ms=1").unwrap();
+    eventually("the index shows it", async || posts().await == 2).await;
 }
 
 #[tokio::test]

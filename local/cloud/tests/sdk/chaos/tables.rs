@@ -168,6 +168,29 @@ async fn a_batch_of_writes_is_done_in_part_and_the_rest_is_said() {
     assert!(sizes.len() > 3, "{sizes:?}");
 }
 
+/// DynamoDB refuses them whole; a part of them would be done.
+#[tokio::test]
+async fn a_batch_that_is_too_long_or_asks_for_an_item_twice_is_refused_whole() {
+    let host = Host::start().await;
+    let client = client(&host);
+    host.chaos.set("dynamodb:unprocessed=1").unwrap();
+    let refused = write_batch(&client, 26).await.unwrap_err();
+    assert_eq!(outcome(Err::<(), _>(refused)), "ValidationException");
+    let twice = |pks: &[&str]| {
+        let write =
+            |pk: &&str| WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item(pk))).build().unwrap()).build();
+        client.batch_write_item().request_items(TABLE, pks.iter().map(write).collect()).send()
+    };
+    assert_eq!(outcome(twice(&["one", "two", "one"]).await), "ValidationException");
+    for pks in [(0..101).map(|n| n.to_string()).collect(), vec!["one".to_owned(), "two".to_owned(), "one".to_owned()]] {
+        let keys = pks.iter().map(|pk| item(pk)).collect();
+        let request = KeysAndAttributes::builder().set_keys(Some(keys)).build().unwrap();
+        let refused = client.batch_get_item().request_items(TABLE, request).send().await;
+        assert_eq!(outcome(refused), "ValidationException");
+    }
+    assert!(!exists(&client, "one").await && !exists(&client, "item-00").await);
+}
+
 #[tokio::test]
 async fn a_batch_of_reads_is_done_in_part_and_the_rest_is_said_as_it_was_asked() {
     let host = Host::start().await;
