@@ -114,7 +114,8 @@ measure() {
 for tool in wrk cargo-lambda curl; do
     command -v "$tool" > /dev/null || fail "$tool is needed (tests/targets/ministack installs cargo-lambda)"
 done
-cargo build --quiet --release --locked -p local
+# The functions for `cargo lambda watch`, too: what it has to build it builds at the first request.
+cargo build --quiet --release --locked --bins
 # What the gateway admits is not what is measured.
 sed -e 's/ThrottlingRateLimit: .*/ThrottlingRateLimit: 1000000/' -e 's/ThrottlingBurstLimit: .*/ThrottlingBurstLimit: 1000000/' template.yaml \
     > "$folder/template.yaml"
@@ -135,8 +136,6 @@ measure 'this host'
 loaded=$(ps -o rss= -p "$host")
 
 "$HOST" environment --aws-port "$aws_port" > "$folder/environment"
-# Built before it is measured: what it builds by itself it builds at the first request.
-cargo build --quiet --release --locked --bins
 port=$((20000 + RANDOM % 10000))
 since=$(now)
 cargo-lambda lambda watch --release --ignore-changes --invoke-address 127.0.0.1 --invoke-port "$port" --env-file "$folder/environment" \
