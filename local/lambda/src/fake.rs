@@ -20,7 +20,7 @@ use tintype_cloud::{
     sqs::{Message, Queues},
     state::StateDir,
 };
-use tintype_template::deployment::{Asynchronous, Function, Queue};
+use tintype_template::deployment::{Asynchronous, Function, Queue, Table};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, Repeat},
     net::TcpStream,
@@ -269,6 +269,18 @@ pub(crate) fn error_type(error: &InvokeError) -> String {
     let payload: Value = serde_json::from_slice(&error.payload()).unwrap();
     assert!(payload["errorMessage"].is_string());
     payload["errorType"].as_str().unwrap().to_owned()
+}
+
+/// A table with a stream: `posts`, whose key is `pk`.
+pub(crate) fn stream_table() -> Table {
+    let create = json!({
+        "TableName": "posts",
+        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        "BillingMode": "PAY_PER_REQUEST",
+        "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
+    });
+    Table { name: "posts".to_owned(), create, ttl_attribute: None }
 }
 
 /// A queue whose messages stay hidden for this long.

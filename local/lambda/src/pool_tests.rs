@@ -9,6 +9,21 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::fake::{self, Answer, error_type, invoke, invoke_in_turn, pool, until};
 
+/// Workers that answer once the gate has a permit for each event, and how many events they were given.
+fn held_workers() -> (Spawn, Arc<AtomicUsize>, Arc<Semaphore>) {
+    let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, held) = (Arc::clone(&calls), Arc::clone(&gate));
+    let spawn = fake::workers(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let gate = Arc::clone(&held);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Answer::Succeed(json!(null))
+        }
+    });
+    (spawn, calls, gate)
+}
+
 #[tokio::test]
 async fn no_more_workers_run_than_the_template_allows() {
     let cores = thread::available_parallelism().unwrap().get();
@@ -55,17 +70,7 @@ async fn a_function_without_concurrency_is_off() {
 
 #[tokio::test]
 async fn events_that_wait_are_limited_and_those_that_nobody_awaits_any_more_make_room() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let (count, gate) = (Arc::clone(&calls), Arc::new(Semaphore::new(0)));
-    let held = Arc::clone(&gate);
-    let spawn = fake::workers(move |_| {
-        count.fetch_add(1, Ordering::SeqCst);
-        let gate = Arc::clone(&held);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            Answer::Succeed(json!(null))
-        }
-    });
+    let (spawn, calls, gate) = held_workers();
     let pool = pool(Function { concurrency: Some(1), ..fake::function("posts") }, spawn).await;
     let start = || {
         let pool = Arc::clone(&pool);
@@ -91,17 +96,7 @@ async fn events_that_wait_are_limited_and_those_that_nobody_awaits_any_more_make
 
 #[tokio::test]
 async fn with_a_reserved_concurrency_whoever_awaits_an_answer_is_throttled_at_once_and_batches_wait() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let (count, gate) = (Arc::clone(&calls), Arc::new(Semaphore::new(0)));
-    let held = Arc::clone(&gate);
-    let spawn = fake::workers(move |_| {
-        count.fetch_add(1, Ordering::SeqCst);
-        let gate = Arc::clone(&held);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            Answer::Succeed(json!(null))
-        }
-    });
+    let (spawn, calls, gate) = held_workers();
     let pool = pool(Function { concurrency: Some(2), ..fake::function("posts") }, spawn).await;
     let running: Vec<_> = (0..2)
         .map(|n| {

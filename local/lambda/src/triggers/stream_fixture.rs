@@ -32,14 +32,7 @@ impl Table {
         prepare(&state.dir.control()).unwrap();
         let path = state.folder.path().join("tables.db");
         let database = Database::new(path.to_str().unwrap()).unwrap();
-        let create = json!({
-            "TableName": "posts",
-            "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
-            "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
-            "BillingMode": "PAY_PER_REQUEST",
-            "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
-        });
-        database.create_table(serde_json::from_value(create).unwrap()).unwrap();
+        database.create_table(serde_json::from_value(fake::stream_table().create).unwrap()).unwrap();
         Self { database, streams: Streams::new(&path), chaos: Chaos::new([]), state }
     }
 

@@ -1,6 +1,6 @@
 use serde_json::json;
 use tintype_cloud::dynamodb;
-use tintype_template::deployment::{self, StartingPosition, StreamTrigger};
+use tintype_template::deployment::{StartingPosition, StreamTrigger};
 
 use super::*;
 use crate::fake;
@@ -21,24 +21,13 @@ fn mapping(id: &str) -> Trigger {
     })
 }
 
-fn table() -> deployment::Table {
-    let create = json!({
-        "TableName": "posts",
-        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
-        "BillingMode": "PAY_PER_REQUEST",
-        "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_IMAGE" },
-    });
-    deployment::Table { name: "posts".to_owned(), create, ttl_attribute: None }
-}
-
 #[test]
 fn old_records_go_once_every_mapping_is_past_them() {
     let state = fake::state(&[]);
     let control = state.dir.control();
     stream::prepare(&control).unwrap();
     let path = state.dir.path("dynamodb.db");
-    let database = dynamodb::open(&path, &[table()]).unwrap();
+    let database = dynamodb::open(&path, &[fake::stream_table()]).unwrap();
     for n in 0..4 {
         let request = json!({ "TableName": "posts", "Item": { "pk": { "S": n.to_string() } } });
         database.put_item(serde_json::from_value(request).unwrap()).unwrap();
@@ -57,7 +46,7 @@ fn old_records_go_once_every_mapping_is_past_them() {
 
     let mut function = fake::function("router");
     function.triggers = vec![mapping("fast"), mapping("slow")];
-    let deployment = Deployment { tables: vec![table()], functions: vec![function], ..Deployment::default() };
+    let deployment = Deployment { tables: vec![fake::stream_table()], functions: vec![function], ..Deployment::default() };
     let streams = Streams::new(&path);
     let trim = || tables(&deployment).iter().for_each(|table| table.trim(&streams, &control));
     let position = |mapping: &str, number: &str| {
