@@ -1,8 +1,10 @@
 //! DynamoDB: `dynoxide`, with the tables that the template declares, and what can go wrong with them.
 //!
 //! Its router is not public, so it serves on a loopback port of its own and the endpoint passes
-//! requests on. The [`Database`] itself is shared with whoever reads streams in this process.
+//! requests on, but for plain reads, which are answered here. The [`Database`] itself is shared with whoever reads streams in this
+//! process.
 
+mod direct;
 mod faults;
 mod proxy;
 mod replica;

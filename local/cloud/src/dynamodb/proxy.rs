@@ -1,4 +1,4 @@
-//! Requests passed on to `dynoxide`'s own server.
+//! Requests passed on to `dynoxide`'s own server, unless they are answered without it.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use http::{
     header::{CONTENT_LENGTH, HOST},
     request::Parts,
 };
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -20,11 +20,12 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{Failure, faults};
+use super::{Failure, direct, faults};
 
-/// The database's own HTTP server, and a client to it.
+/// A database, its own HTTP server, and a client to that.
 #[derive(Clone)]
 pub(super) struct Proxy {
+    database: Database,
     authority: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -48,22 +49,21 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let authority = listener.local_addr()?.to_string();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+        let task = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), async {
             // Either told to, or nobody is left to tell.
             let _ = stopped.await;
         }));
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok((Self { authority, client }, Server { stop, task }))
+        Ok((Self::to(authority, database), Server { stop, task }))
     }
 
-    /// To a server that a test has made.
-    #[cfg(test)]
-    pub(super) fn to(authority: String) -> Self {
-        Self { authority, client: Client::builder(TokioExecutor::new()).build_http() }
+    /// To a server that is there already.
+    pub(super) fn to(authority: String, database: Database) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self { database, authority, client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
-    /// Passes a request on, with its headers: the server looks at its signature's shape. What AWS refuses
-    /// and the server takes is refused here.
+    /// Answers a request. What AWS refuses and the server takes is refused here.
     pub(super) async fn answer(&self, head: &Parts, body: Bytes) -> Result<Response, Failure> {
         if head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes() == QUERY)
             && let Some(key) = serde_json::from_slice(&body).ok().and_then(|query| empty_key(&query))
@@ -76,13 +76,23 @@ impl Proxy {
                 ),
             ));
         }
+        match direct::read(&self.database, head, &body) {
+            Some(answer) => Ok(answer),
+            None => self.pass_on(head, body).await,
+        }
+    }
+
+    /// Passes a request on, with its headers: the server looks at its signature's shape.
+    pub(super) async fn pass_on(&self, head: &Parts, body: Bytes) -> Result<Response, Failure> {
         let path_and_query = head.uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str());
         let mut request = Request::from_parts(head.clone(), Full::new(body));
         *request.uri_mut() = Uri::builder().scheme("http").authority(&*self.authority).path_and_query(path_and_query).build()?;
         request.headers_mut().remove(HOST);
         // The body may be another than the one that came.
         request.headers_mut().remove(CONTENT_LENGTH);
-        Ok(self.client.request(request).await?.map(Body::new))
+        // Whole, so that it goes to the client in one write.
+        let (head, body) = self.client.request(request).await?.into_parts();
+        Ok(Response::from_parts(head, Body::from(body.collect().await?.to_bytes())))
     }
 }
 

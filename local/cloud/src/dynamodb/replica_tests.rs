@@ -68,7 +68,7 @@ impl Gate {
     async fn start(database: Database) -> (Self, Proxy) {
         let gate = Self { database, arrived: Arc::default(), open: Arc::default(), written: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::to(listener.local_addr().unwrap().to_string());
+        let proxy = Proxy::to(listener.local_addr().unwrap().to_string(), gate.database.clone());
         let router = Router::new().fallback(Self::write).with_state(gate.clone());
         tokio::spawn(axum::serve(listener, router).into_future());
         (gate, proxy)
