@@ -30,7 +30,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{cli::print, demo};
+use crate::{cli::print, demo, dynamic_references};
 
 const STACK_NAME: &str = "tintype";
 /// Access key and secret alike, as LocalStack's users are used to. Presigned URLs are verified with it.
@@ -208,7 +208,7 @@ struct System {
 
 impl System {
     async fn start(
-        deployment: Deployment,
+        mut deployment: Deployment,
         state: &StateDir,
         chaos: Chaos,
         api_listener: TcpListener,
@@ -219,6 +219,8 @@ impl System {
         let (stop_intake, stopping_intake) = watch::channel(false);
         let (stop_endpoint, stopping_endpoint) = watch::channel(false);
 
+        let secrets = Secrets::open(control.clone(), &deployment.secrets)?;
+        dynamic_references::resolve(&mut deployment, &secrets);
         let queues = Queues::open(&state.path("queues.db"), &deployment.queues, chaos.place("sqs"))?;
         let workers = WorkerEnvironment {
             program: this_program()?,
@@ -235,7 +237,6 @@ impl System {
             Buckets::open(&state.path("buckets"), &deployment.buckets, control.clone(), &credentials, deliver, chaos.place("s3")).await?;
         let tables = state.path("dynamodb.db");
         let (database, streams) = (dynamodb::open(&tables, &deployment.tables)?, Streams::new(&tables));
-        let secrets = Secrets::open(control.clone(), &deployment.secrets)?;
 
         let services = Services {
             database: database.clone(),

@@ -5,9 +5,11 @@
 
 pub mod cli;
 pub mod demo;
+mod dynamic_references;
 pub mod environment;
 pub mod function;
 pub mod host;
+pub mod keys;
 pub mod openapi;
 
 #[cfg(test)]

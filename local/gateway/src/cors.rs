@@ -10,6 +10,11 @@ use http::{
 use http_body_util::Full;
 use tintype_template::deployment::Cors;
 
+use crate::routes::ANY;
+
+/// What SAM makes of `ANY`.
+const ALL: &str = "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT";
+
 /// What SAM's mock answers beside the headers.
 const BODY: &str = "{}\n";
 
@@ -25,7 +30,7 @@ impl Preflight {
         let methods = cors.allow_methods.clone().unwrap_or_else(|| {
             let mut methods: Vec<_> = methods.chain(["OPTIONS"]).collect();
             methods.sort_unstable();
-            methods.join(",")
+            if methods.contains(&ANY) { ALL.to_owned() } else { methods.join(",") }
         });
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let mut add = |name: HeaderName, value: Option<&str>| {

@@ -14,6 +14,9 @@ pub(crate) struct RouteTable {
     resources: Vec<Resource>,
 }
 
+/// The method that stands for all those that its path has not.
+pub(crate) const ANY: &str = "ANY";
+
 /// A path of the template and its methods.
 #[derive(Debug)]
 struct Resource {
@@ -119,7 +122,8 @@ impl RouteTable {
     pub(crate) fn find(&self, method: &Method, raw_path: &str) -> Result<Matched<'_>, Refusal> {
         let segments = split(raw_path).map(decode).collect::<Result<Vec<_>, _>>()?;
         let resource = self.resources.iter().find(|resource| resource.is_meant(&segments)).ok_or(Refusal::MissingAuthenticationToken)?;
-        let endpoint = resource.methods.iter().find(|it| it.method == method.as_str()).ok_or(Refusal::MissingAuthenticationToken)?;
+        let of_method = |name: &str| resource.methods.iter().find(|it| it.method == name);
+        let endpoint = of_method(method.as_str()).or_else(|| of_method(ANY)).ok_or(Refusal::MissingAuthenticationToken)?;
         let parameters = resource.parameters(&segments);
         let canonical_path = canonical(&segments);
         Ok(Matched { endpoint, resource_path: &resource.path, resource_id: &resource.id, parameters, canonical_path })

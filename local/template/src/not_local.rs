@@ -30,6 +30,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("AWS::CloudFront::Distribution.DistributionConfig.HttpVersion", "HTTP/1.1"),
     ("AWS::CloudFront::Distribution.DistributionConfig.Origins.CustomOriginConfig", "no TLS"),
     ("AWS::CloudFront::Distribution.DistributionConfig.Origins.OriginAccessControlId", "access rights"),
+    ("AWS::CloudFront::Distribution.DistributionConfig.Origins.OriginCustomHeaders", "the gateway serves the API itself"),
     ("AWS::CloudFront::Distribution.DistributionConfig.Origins.S3OriginConfig", "access rights"),
     ("AWS::DynamoDB::Table.PointInTimeRecoverySpecification", "backups"),
     ("AWS::DynamoDB::Table.SSESpecification", "encryption at rest"),

@@ -17,6 +17,7 @@ fn with_cors(change: impl FnOnce(&mut Cors)) -> Fixture {
     change(&mut cors);
     let mut routes = api().routes;
     routes.push(Route { method: "DELETE".to_owned(), ..routes[0].clone() });
+    routes.push(Route { method: "ANY".to_owned(), path: "/any".to_owned(), ..routes[0].clone() });
     routes.push(Route { method: "OPTIONS".to_owned(), path: "/own".to_owned(), ..routes[0].clone() });
     Fixture::new(Api { cors: Some(cors), routes, ..api() }, |_, _| Ok(json!({"body": "the function's"})))
 }
@@ -34,6 +35,7 @@ async fn a_preflight_is_answered_without_asking_anyone() {
         ("/v1/open", "OPTIONS,POST"),
         ("/v1/closed", "GET,OPTIONS"),
         ("/v1/closed/x/", "OPTIONS,POST"),
+        ("/v1/any", "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT"),
     ] {
         let response = options(&fixture, path).await;
         assert_eq!(response.status, 200, "{path}");

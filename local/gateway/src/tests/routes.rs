@@ -41,6 +41,17 @@ fn found(method: &str, path: &str) -> Found {
 }
 
 #[test]
+fn any_stands_for_the_methods_that_a_path_has_not() {
+    let table = table(&[("ANY", "/{proxy+}"), ("GET", "/me"), ("ANY", "/all"), ("GET", "/all")]);
+    let endpoint = |method, path| found_in(&table, method, path).map(|(endpoint, _)| endpoint);
+    assert_eq!(endpoint("GET", "/all").unwrap(), "GET /all");
+    assert_eq!(endpoint("PATCH", "/all").unwrap(), "ANY /all");
+    assert_eq!(endpoint("DELETE", "/wp-admin/setup.php").unwrap(), "ANY /{proxy+}");
+    // The path chooses the resource: what it has no method for goes to no other.
+    assert!(endpoint("PUT", "/me").is_err());
+}
+
+#[test]
 fn routes_and_their_parameters() {
     let named = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     let username = |value| named("username", value);

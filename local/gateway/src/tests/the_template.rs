@@ -28,7 +28,8 @@ fn api() -> Api {
         stack_name: "tintype".to_owned(),
         aws_endpoint: "http://127.0.0.1:4566".to_owned(),
     };
-    tintype_template::read(text, &BTreeMap::new(), &machine).unwrap_or_else(|error| panic!("{error}")).api
+    let parameters = BTreeMap::from([("AwsEndpointUrl".to_owned(), machine.aws_endpoint.clone())]);
+    tintype_template::read(text, &parameters, &machine).unwrap_or_else(|error| panic!("{error}")).api
 }
 
 /// A variable that the gateway does not know would be a dash in every line, and nobody would notice.
@@ -68,8 +69,8 @@ async fn pages_of_every_origin_read_every_answer_of_the_gateway() {
     let fixture = Fixture::new(api(), |_, _| Ok(json!("no proxy response, and no policy")));
     let long = "x".repeat(11 * 1024 * 1024);
     for (request, body, status) in [
-        (Request::get("/v1/nowhere"), "", 404),
-        (Request::get("/v1/nowhere").header("authorization", "Bearer t"), "", 404),
+        (Request::put("/v1/feed"), "", 404),
+        (Request::put("/v1/feed").header("authorization", "Bearer t"), "", 404),
         (Request::get("/v1/feed"), "", 401),
         (Request::get("/v1/feed").header("authorization", "Bearer t"), "", 500),
         (Request::get("/v1/health"), "", 503),

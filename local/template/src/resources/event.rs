@@ -63,7 +63,8 @@ pub(super) fn read(
     }
 }
 
-const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+/// `ANY` stands for those that the path has not.
+const METHODS: [&str; 8] = ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 fn route(fields: &mut Fields<'_>, function: &Identity, api: &Api) -> Result<Route, Error> {
     fields.resource("RestApiId", Kind::Api, Identity::REF)?.ok_or_else(|| fields.missing("RestApiId"))?;

@@ -148,8 +148,8 @@ fn routes_that_are_there_twice_or_have_an_unknown_authorizer() {
         "line 9: Resources.F.Properties.Events.A.Properties: the API has no authorizer Nobody",
     );
     assert_refused(
-        &route("{A: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /a, Method: any}}}"),
-        "line 9: Resources.F.Properties.Events.A.Properties: the method ANY is not known to the local host",
+        &route("{A: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /a, Method: trace}}}"),
+        "line 9: Resources.F.Properties.Events.A.Properties: the method TRACE is not known to the local host",
     );
 }
 

@@ -63,16 +63,31 @@ fn every_function_is_there_with_its_environment() {
     let queue = ("FEED_FANOUT_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-FeedFanoutQueue");
     let queue_dlq = ("FEED_FANOUT_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-FeedFanoutDlq");
     let router_dlq = ("EVENT_ROUTER_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-EventRouterDlq");
+    let users_queue = ("USERS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersQueue");
+    let users_dlq = ("USERS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersDlq");
+    let posts_queue = ("POSTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsQueue");
+    let posts_dlq = ("POSTS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsDlq");
+    let exports = ("EXPORTS_BUCKET", "tintype-exports-000000000000-us-east-1");
+    let edge = ("EDGE_TABLE", "tintype-EdgeTable");
+    let origin = "{{resolve:secretsmanager:arn:aws:secretsmanager:us-east-1:000000000000:secret:tintype-OriginSecret-000000}}";
+    let origin = ("ORIGIN_SECRET", origin);
+    // What is counted of whoever calls.
+    let limited = |others: Vec<_>| {
+        let limits = [("USER_READS_PER_MINUTE", "600"), ("USER_WRITES_PER_MINUTE", "120"), ("UPLOADS_PER_HOUR", "60")];
+        [others, limits.to_vec(), vec![("SIGN_INS_PER_MINUTE", "20"), edge, origin]].concat()
+    };
     let expected = [
-        ("authorizer", 10, vec![users]),
-        ("users", 10, vec![users, posts, secret]),
-        ("posts", 15, vec![users, posts, uploads]),
-        ("photo-processor", 60, vec![posts, uploads, media]),
-        ("janitor", 50, vec![posts, uploads, media]),
-        ("event-router", 30, vec![queue, router_dlq]),
-        ("feed-fanout", 60, vec![users, posts, feeds, queue_dlq]),
-        ("feed", 10, vec![users, posts, feeds]),
-        ("home", 10, vec![]),
+        ("authorizer", 10, vec![users, edge, origin]),
+        ("users", 10, limited(vec![users, posts, uploads, media, exports, secret])),
+        ("users-worker", 60, vec![users, posts, edge, uploads, media, exports, queue, posts_queue, users_dlq]),
+        ("posts", 15, limited(vec![users, posts, uploads, media])),
+        ("posts-worker", 300, vec![users, posts, uploads, media, users_queue, posts_dlq]),
+        ("photo-processor", 60, vec![users, posts, uploads, media, users_queue]),
+        ("janitor", 50, vec![users, posts, uploads, media, users_queue]),
+        ("event-router", 30, vec![queue, posts_queue, users_queue, router_dlq]),
+        ("feed-fanout", 60, vec![users, posts, feeds, users_queue, queue_dlq]),
+        ("feed", 10, limited(vec![users, posts, feeds, media])),
+        ("home", 10, vec![edge, origin]),
     ];
     assert_eq!(deployment.functions.len(), expected.len());
     for (binary, timeout, environment) in expected {
@@ -80,16 +95,21 @@ fn every_function_is_there_with_its_environment() {
         assert_eq!(function.name, format!("tintype-{binary}"));
         assert_eq!(function.arn, format!("arn:aws:lambda:us-east-1:000000000000:function:tintype-{binary}"));
         assert_eq!(function.timeout, Duration::from_secs(timeout), "{binary}");
-        let environment: BTreeMap<_, _> = environment.into_iter().chain([("AWS_ENDPOINT_URL", ENDPOINT)]).collect();
+        let environment: BTreeMap<_, _> =
+            environment.into_iter().chain([("AWS_ENDPOINT_URL", ENDPOINT), ("LOOPBACK_LEEWAY", "100")]).collect();
         let given: BTreeMap<_, _> = function.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(given, environment, "{binary}");
     }
 }
 
 #[test]
-fn functions_on_aws_are_told_no_endpoint() {
-    let deployment = read(TEMPLATE, &BTreeMap::new(), &machine()).unwrap();
-    assert!(deployment.functions.iter().all(|function| !function.environment.contains_key("AWS_ENDPOINT_URL")));
+fn functions_on_aws_are_told_no_endpoint_and_give_no_address_leeway() {
+    // This machine has no distribution that could be named.
+    let template = TEMPLATE.replace("!Ref Distribution]", "none]");
+    let deployment = read(&template, &BTreeMap::new(), &machine()).unwrap();
+    for name in ["AWS_ENDPOINT_URL", "LOOPBACK_LEEWAY"] {
+        assert!(deployment.functions.iter().all(|function| !function.environment.contains_key(name)), "{name}");
+    }
 }
 
 #[test]
@@ -103,6 +123,26 @@ fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
         ("users", "DELETE /sessions/{session_id}", true),
         ("users", "GET /me", true),
         ("users", "PATCH /me", true),
+        ("users", "DELETE /me", true),
+        ("users", "GET /deletions/{deletion_id}", false),
+        ("users", "PUT /me/password", true),
+        ("users", "PUT /me/avatar", true),
+        ("users", "DELETE /me/avatar", true),
+        ("users", "POST /me/totp", true),
+        ("users", "PUT /me/totp", true),
+        ("users", "DELETE /me/totp", true),
+        ("users", "POST /me/export", true),
+        ("users", "GET /me/export/{export_id}", true),
+        ("users", "GET /me/follow-requests", true),
+        ("users", "PUT /me/follow-requests/{username}", true),
+        ("users", "DELETE /me/follow-requests/{username}", true),
+        ("users", "GET /me/blocks", true),
+        ("users", "GET /me/mutes", true),
+        ("users", "GET /users/suggested", true),
+        ("users", "PUT /users/{username}/block", true),
+        ("users", "DELETE /users/{username}/block", true),
+        ("users", "PUT /users/{username}/mute", true),
+        ("users", "DELETE /users/{username}/mute", true),
         ("users", "GET /users/{username}", false),
         ("users", "PUT /users/{username}/follow", true),
         ("users", "DELETE /users/{username}/follow", true),
@@ -117,6 +157,7 @@ fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
         ("feed", "GET /feed", true),
         ("home", "GET /health", false),
         ("home", "GET /openapi.json", false),
+        ("home", "ANY /{proxy+}", false),
     ];
     let expected: BTreeSet<_> =
         expected.iter().map(|(function, route, authorized)| (format!("tintype-{function}"), (*route).to_owned(), *authorized)).collect();
@@ -177,6 +218,11 @@ fn every_answer_of_the_gateway_is_a_problem_that_says_its_status() {
         assert_eq!(response.headers["Content-Type"], "application/problem+json", "{kind}");
         assert_eq!(response.headers.contains_key("WWW-Authenticate"), status == 401, "{kind}");
         assert_eq!(response.headers["Access-Control-Allow-Origin"], "*", "{kind}");
+        assert_eq!(response.headers["Cache-Control"], "no-store", "{kind}");
+        assert_eq!(response.headers["X-Content-Type-Options"], "nosniff", "{kind}");
+        for name in ["Strict-Transport-Security", "Referrer-Policy", "Cross-Origin-Resource-Policy", "Content-Security-Policy"] {
+            assert!(response.headers.contains_key(name), "{name} of {kind}");
+        }
         let exposed = response.headers.get("Access-Control-Expose-Headers").map(String::as_str);
         assert_eq!(exposed, response.headers.get("Retry-After").map(|_| "Retry-After"), "{kind}");
         let body: serde_json::Value = serde_json::from_str(&response.templates["application/json"]).unwrap();
@@ -201,7 +247,12 @@ fn tables_are_made_as_the_template_says() {
     let table = |name: &str| deployment.tables.iter().find(|table| table.name == name).unwrap();
     let stream = json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"});
     let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
-    for (name, stream) in [("tintype-UsersTable", Some(&stream)), ("tintype-PostsTable", Some(&stream)), ("tintype-FeedsTable", None)] {
+    for (name, stream) in [
+        ("tintype-UsersTable", Some(&stream)),
+        ("tintype-PostsTable", Some(&stream)),
+        ("tintype-FeedsTable", None),
+        ("tintype-EdgeTable", None),
+    ] {
         let table = table(name);
         assert_eq!(table.create["TableName"], name);
         assert_eq!(table.create["BillingMode"], "PAY_PER_REQUEST");
@@ -209,15 +260,17 @@ fn tables_are_made_as_the_template_says() {
         assert_eq!(table.create.get("StreamSpecification"), stream, "{name}");
         assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
     }
-    assert_eq!(
-        table("tintype-PostsTable").create["GlobalSecondaryIndexes"],
-        json!([{
-            "IndexName": "ByDeadline",
-            "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }])
-    );
-    assert_eq!(deployment.tables.len(), 3);
+    for name in ["tintype-PostsTable", "tintype-UsersTable"] {
+        assert_eq!(
+            table(name).create["GlobalSecondaryIndexes"],
+            json!([{
+                "IndexName": "ByDeadline",
+                "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }])
+        );
+    }
+    assert_eq!(deployment.tables.len(), 4);
 }
 
 #[test]
@@ -237,10 +290,12 @@ fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_l
             read += 1;
         }
     }
-    assert_eq!(read, 1);
+    assert_eq!(read, 3);
     assert!(deployment.queues.iter().all(|queue| queue.retention == Duration::from_hours(14 * 24)));
-    let names: Vec<_> = deployment.queues.iter().map(|queue| queue.name.as_str()).collect();
-    assert_eq!(names, ["tintype-FeedFanoutQueue", "tintype-FeedFanoutDlq", "tintype-PhotoProcessorDlq", "tintype-EventRouterDlq"]);
+    let names: Vec<_> = deployment.queues.iter().filter_map(|queue| queue.name.strip_prefix("tintype-")).collect();
+    let queues =
+        ["FeedFanoutQueue", "FeedFanoutDlq", "UsersQueue", "UsersDlq", "PostsQueue", "PostsDlq", "PhotoProcessorDlq", "EventRouterDlq"];
+    assert_eq!(names, queues);
 }
 
 #[test]
@@ -299,10 +354,10 @@ fn media_come_from_the_public_part_of_their_bucket() {
 }
 
 #[test]
-fn the_secret_is_generated() {
+fn the_secrets_are_generated() {
     let deployment = deployment();
-    let [secret] = deployment.secrets.as_slice() else { panic!() };
-    assert_eq!((secret.name.as_str(), secret.length), ("tintype-TokenSecret", 64));
+    let secrets: Vec<_> = deployment.secrets.iter().map(|secret| (secret.name.as_str(), secret.length)).collect();
+    assert_eq!(secrets, [("tintype-TokenSecret", 64), ("tintype-OriginSecret", 64)]);
 }
 
 #[test]
@@ -343,7 +398,9 @@ fn somebody_is_told_of_dead_letters_of_events_that_wait_and_of_a_janitor_that_fa
 #[test]
 fn what_cannot_be_made_again_outlives_the_stack() {
     let template = yaml::parse(TEMPLATE).unwrap();
-    let kept = [written(&template, "AWS::DynamoDB::Table"), written(&template, "AWS::SecretsManager::Secret")].concat();
+    let mut kept = [written(&template, "AWS::DynamoDB::Table"), written(&template, "AWS::SecretsManager::Secret")].concat();
+    // A new stack makes new ones, and nobody misses the old.
+    kept.retain(|(logical_id, _)| !["EdgeTable", "OriginSecret"].contains(logical_id));
     assert_eq!(kept.len(), 4);
     for (logical_id, node) in kept {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
@@ -363,7 +420,12 @@ fn every_statement_of_a_policy_is_one_action_on_one_resource() {
         if let Some(resource) = get(node, "Resource") {
             let resource = call(resource).unwrap().unwrap().argument.name().unwrap();
             // `*` alone is everything; behind a slash it is what lies in one folder of one bucket.
-            assert_eq!(resource.contains('*'), resource.ends_with("/uploads/*") || resource.ends_with("/public/*"), "{}", node.place.path);
+            let folder = resource.strip_suffix("/*").unwrap_or(resource);
+            assert!(
+                !folder.contains('*') && (folder == resource || folder.contains("s3:::") || folder.contains("Bucket.Arn}/")),
+                "{}",
+                node.place.path
+            );
         }
         statements += 1;
     });
