@@ -65,27 +65,27 @@ fn failure(sequence_number: String) -> DynamoDbBatchItemFailure {
 
 /// Sends what the records say; answers the sequence numbers of those that could not be sent. Lambda goes on from the lowest.
 async fn forward(queues: &Queues, records: &[EventRecord]) -> HashSet<String> {
-    let outgoing: Vec<Outgoing> = records.iter().filter_map(what_to_send).collect();
+    let outgoing: Vec<Outgoing> = records.iter().flat_map(what_to_send).collect();
     telemetry::field("stream.records", records.len());
     telemetry::field("stream.forwarded", outgoing.len());
     queues.send(outgoing).await
 }
 
-fn what_to_send(record: &EventRecord) -> Option<Outgoing> {
+fn what_to_send(record: &EventRecord) -> Vec<Outgoing> {
     let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
     let spoken = |image: &serde_dynamo::Item| serde_dynamo::from_item::<_, Spoken>(image.clone());
     let (now, before) = match (spoken(&record.change.new_image), spoken(&record.change.old_image)) {
         (Ok(now), Ok(before)) => (now, before),
-        (Err(error), _) | (_, Err(error)) => return Some(Outgoing::dead(sequence_number, String::new(), format!("not an event: {error}"))),
+        (Err(error), _) | (_, Err(error)) => return vec![Outgoing::dead(sequence_number, String::new(), format!("not an event: {error}"))],
     };
     if now.event_id.is_none() || now.event_id == before.event_id {
-        return None;
+        return Vec::new();
     }
     let event = now.event.unwrap_or_default();
-    Some(match serde_json::from_str::<Envelope>(&event) {
-        Ok(envelope) => Outgoing::new(sequence_number, event, &envelope.kind, envelope.trace_id),
-        Err(error) => Outgoing::dead(sequence_number, event, format!("not an event: {error}")),
-    })
+    match serde_json::from_str::<Envelope>(&event) {
+        Ok(envelope) => Outgoing::to_all(&sequence_number, &event, &envelope.kind, &envelope.trace_id),
+        Err(error) => vec![Outgoing::dead(sequence_number, event, format!("not an event: {error}"))],
+    }
 }
 
 #[cfg(test)]
@@ -100,19 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn a_published_post_goes_to_the_fan_out_with_its_trace() {
+    fn a_published_post_goes_to_all_whom_it_concerns_with_its_trace() {
         let [record] = records("post-published").try_into().unwrap();
-        let sent = what_to_send(&record).unwrap();
-        assert_eq!(sent.destination, Destination::FeedFanout);
-        assert_eq!(sent.trace_id, "Root=1-691f0f2a-5f1c2d3e4f5a6b7c8d9e0f1a");
-        assert!(sent.body.contains(r#""type":"post.published""#), "{}", sent.body);
+        let sent = what_to_send(&record);
+        assert_eq!(sent.iter().map(|event| &event.destination).collect::<Vec<_>>(), [&Destination::FeedFanout, &Destination::Posts]);
+        for event in sent {
+            assert_eq!(event.trace_id, "Root=1-691f0f2a-5f1c2d3e4f5a6b7c8d9e0f1a");
+            assert!(event.body.contains(r#""type":"post.published""#), "{}", event.body);
+        }
     }
 
     #[test]
     fn a_write_that_repeats_an_event_id_says_nothing_new() {
         let [mut record] = records("post-published").try_into().unwrap();
         record.change.old_image = record.change.new_image.clone();
-        assert!(what_to_send(&record).is_none());
+        assert!(what_to_send(&record).is_empty());
     }
 
     #[test]
@@ -120,8 +122,8 @@ mod tests {
         let [unknown, unreadable] = records("unroutable").try_into().unwrap();
         let mut wordless = unreadable.clone();
         wordless.change.new_image = serde_dynamo::to_item(serde_json::json!({"event_id": "1"})).unwrap();
-        let dead = |record| match what_to_send(record).unwrap().destination {
-            Destination::DeadLetters { reason } => reason,
+        let dead = |record| match what_to_send(record).pop().map(|event| event.destination) {
+            Some(Destination::DeadLetters { reason }) => reason,
             other => panic!("{other:?}"),
         };
         assert_eq!(dead(&unknown), "no queue is for events of type post.painted");

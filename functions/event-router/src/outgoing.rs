@@ -17,8 +17,10 @@ const BATCH: usize = 10;
 pub(crate) enum Destination {
     /// Timelines.
     FeedFanout,
-    /// Nobody needs it (yet).
-    Nobody,
+    /// What the posts service does by itself.
+    Posts,
+    /// What the users service does by itself.
+    Users,
     /// It can't be routed; somebody has to look at it.
     DeadLetters {
         /// Why.
@@ -26,7 +28,23 @@ pub(crate) enum Destination {
     },
 }
 
-/// An event on its way.
+/// The queues of those whom events of type `kind` concern; `None`: nobody knows such events.
+fn concerned(kind: &str) -> Option<&'static [Destination]> {
+    use Destination::{FeedFanout, Posts, Users};
+    Some(match kind {
+        "post.published" => &[FeedFanout, Posts],
+        "follow.changed" => &[FeedFanout, Users],
+        "block.changed" => &[FeedFanout],
+        "privacy.changed" => &[Posts, Users],
+        // The job tells the other services itself, in the order in which they must remove what they have.
+        "account.deleted" | "export.requested" => &[Users],
+        // A deleted post leaves timelines when they are read: its card is gone.
+        "post.deleted" => &[],
+        _ => return None,
+    })
+}
+
+/// An event on its way to one queue.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) sequence_number: String,
@@ -36,15 +54,17 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// An event of type `kind`.
-    pub(crate) fn new(sequence_number: String, body: String, kind: &str, trace_id: String) -> Self {
-        let destination = match kind {
-            "post.published" | "follow.changed" => Destination::FeedFanout,
-            // A deleted post leaves timelines when they are read: its card is gone.
-            "post.deleted" => Destination::Nobody,
-            unknown => Destination::DeadLetters { reason: format!("no queue is for events of type {unknown}") },
+    /// An event of type `kind`, on its way to all whom it concerns.
+    pub(crate) fn to_all(sequence_number: &str, body: &str, kind: &str, trace_id: &str) -> Vec<Self> {
+        let unknown = [Destination::DeadLetters { reason: format!("no queue is for events of type {kind}") }];
+        let destinations = concerned(kind).unwrap_or(&unknown);
+        let outgoing = |destination: &Destination| Self {
+            sequence_number: sequence_number.to_owned(),
+            body: body.to_owned(),
+            trace_id: trace_id.to_owned(),
+            destination: destination.clone(),
         };
-        Self { sequence_number, body, trace_id, destination }
+        destinations.iter().map(outgoing).collect()
     }
 
     /// An event that nobody can read.
@@ -59,6 +79,8 @@ impl Outgoing {
 pub(crate) struct Queues {
     client: Client,
     feed_fanout: String,
+    posts: String,
+    users: String,
     dead_letters: String,
 }
 
@@ -67,6 +89,8 @@ impl Queues {
         Ok(Self {
             client: Client::new(&aws().await),
             feed_fanout: variable("FEED_FANOUT_QUEUE_URL")?,
+            posts: variable("POSTS_QUEUE_URL")?,
+            users: variable("USERS_QUEUE_URL")?,
             dead_letters: variable("EVENT_ROUTER_DLQ_URL")?,
         })
     }
@@ -75,11 +99,13 @@ impl Queues {
     pub(crate) async fn send(&self, outgoing: Vec<Outgoing>) -> HashSet<String> {
         let mut by_queue: BTreeMap<&str, Vec<Outgoing>> = BTreeMap::new();
         for event in outgoing {
-            match event.destination {
-                Destination::FeedFanout => by_queue.entry(&self.feed_fanout).or_default().push(event),
-                Destination::DeadLetters { .. } => by_queue.entry(&self.dead_letters).or_default().push(event),
-                Destination::Nobody => {}
-            }
+            let queue = match event.destination {
+                Destination::FeedFanout => &self.feed_fanout,
+                Destination::Posts => &self.posts,
+                Destination::Users => &self.users,
+                Destination::DeadLetters { .. } => &self.dead_letters,
+            };
+            by_queue.entry(queue).or_default().push(event);
         }
         let mut unsent = HashSet::new();
         for (queue, events) in by_queue {

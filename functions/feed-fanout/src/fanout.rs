@@ -6,7 +6,7 @@ use tintype_core::{PostId, Time, UserId};
 use tintype_tables::{Error, feeds::Entry, users};
 use tintype_telemetry as telemetry;
 
-use crate::{Tables, reconcile::reconcile, timeline};
+use crate::{Tables, people, reconcile::reconcile, timeline};
 
 /// Followers read, and entries written, at a time.
 const PAGE: usize = 1000;
@@ -20,6 +20,9 @@ pub(crate) struct NewPost {
 
 /// Writes the post's entries: the author's own, and every follower's.
 pub(crate) async fn fan_out(tables: &Tables, post: &NewPost) -> Result<(), Error> {
+    if !people::is_there(&tables.users, post.author_id).await? {
+        return Ok(());
+    }
     timeline::put(&tables.feeds, [entry(post, post.author_id)]).await?;
     let mut after = None;
     loop {

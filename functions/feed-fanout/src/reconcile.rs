@@ -9,10 +9,10 @@ use tintype_tables::{
 };
 use tintype_telemetry as telemetry;
 
-use crate::{Tables, timeline};
+use crate::{Tables, people, timeline};
 
 /// How many of an author's posts a new follower gets at once: a few screens.
-const BACKFILL: usize = 100;
+pub(crate) const BACKFILL: usize = 100;
 
 /// Writes the author's latest posts into the viewer's timeline if the viewer follows, removes them all if not.
 ///
@@ -36,6 +36,9 @@ pub(crate) async fn reconcile(tables: &Tables, viewer: UserId, author: UserId) -
 }
 
 async fn backfill(tables: &Tables, viewer: UserId, author: UserId) -> Result<(), Error> {
+    if !(people::is_there(&tables.users, viewer).await? && people::is_there(&tables.users, author).await?) {
+        return clear(tables, viewer, author).await;
+    }
     let now = Time::now();
     let page = posts::published_by(&tables.posts, author, None, BACKFILL).await?;
     telemetry::count("reconcile.written", page.items.len());

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynoxide::Database;
 use serde_json::json;
 use tintype_core::{
     PostId, Time, UserId,
+    media::Place,
     post::{ContentType, Draft, Photo, Post, Rendition},
+    profile::ProfileCard,
 };
 use tintype_tables::{
-    Page,
+    Key, Page,
     feeds::{self, Entry},
     posts,
-    table::{Query, text},
+    table::{Item, Query, text},
     users,
 };
 use tokio::net::TcpListener;
@@ -48,7 +51,27 @@ fn tables_at(endpoint: &str) -> Tables {
 }
 
 impl Tables {
+    /// Has a card from now on.
+    async fn sign_up(&self, user: UserId) {
+        let card =
+            ProfileCard { id: user, username: "ada".parse().unwrap(), display_name: "Ada".to_owned(), is_private: false, avatar: None };
+        let mut item: Item = serde_dynamo::to_item(card).unwrap();
+        item.extend(users::profile(user).item());
+        self.users.client.put_item().table_name("users").set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Has no card any more; all else is as it was.
+    async fn leave(&self, user: UserId) {
+        self.users.client.delete_item().table_name("users").set_key(Some(users::profile(user).item())).send().await.unwrap();
+    }
+
+    async fn put(&self, key: Key) {
+        self.users.client.put_item().table_name("users").set_item(Some(key.item())).send().await.unwrap();
+    }
+
     async fn follow(&self, follower: UserId, followee: UserId) {
+        self.sign_up(follower).await;
+        self.sign_up(followee).await;
         let since = || [("since".to_owned(), text(Time::now().to_string()))];
         for key in [users::following(follower, followee), users::follower(followee, follower)] {
             let mut item = key.item();
@@ -64,13 +87,14 @@ impl Tables {
     }
 
     async fn publish(&self, author_id: UserId) -> fanout::NewPost {
+        self.sign_up(author_id).await;
         let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16))];
         let draft = Draft { author_id, caption: String::new(), location: None, comments_enabled: true, photos };
         let post = Post::new(draft, Time::now());
         let post_id = post.id;
         posts::create(&self.posts, post).await.unwrap();
         let rendition = Rendition { width: 1, height: 1, blurhash: String::new(), variants: vec![] };
-        let record = posts::finish_photo(&self.posts, post_id, 0, rendition, Time::now()).await.unwrap().unwrap();
+        let record = posts::finish_photo(&self.posts, post_id, 0, rendition, Place::Public, Time::now()).await.unwrap().unwrap();
         fanout::NewPost { post_id, author_id, published_at: record.post.published_at.unwrap() }
     }
 
@@ -145,16 +169,104 @@ async fn messages_that_fail_for_now_are_named_and_come_again() {
         .credentials_provider(aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test"))
         .endpoint_url("http://127.0.0.1:1")
         .build();
-    let dead_letters = DeadLetters::new(aws_sdk_sqs::Client::from_conf(sqs), "http://127.0.0.1:1/000000000000/dead");
+    let sqs = aws_sdk_sqs::Client::from_conf(sqs);
+    let dead_letters = DeadLetters::new(sqs.clone(), "http://127.0.0.1:1/000000000000/dead");
+    let users_queue = Sender::new(sqs, "http://127.0.0.1:1/000000000000/users");
+    let work = async |what| process(&tables, &users_queue, what).await;
     let mut ids = BTreeMap::new();
     for name in ["post-published-and-follow", "poison"] {
         let path = format!("{}/../../events/feed-fanout/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let event: SqsEvent = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let sent: Vec<String> = event.records.iter().map(|message| message.message_id.clone().unwrap()).collect();
-        let failed = handle(&tables, &dead_letters, event).await.batch_item_failures;
+        let failed = tintype_queues::consume("feed-fanout", &dead_letters, &work, event).await.batch_item_failures;
         ids.insert(name, (sent, failed.into_iter().map(|failure| failure.item_identifier).collect::<Vec<_>>()));
     }
     for (name, (sent, failed)) in ids {
         assert_eq!(sent, failed, "{name}");
     }
+}
+
+fn later() -> Instant {
+    Instant::now() + Duration::from_mins(1)
+}
+
+#[tokio::test]
+async fn whoever_leaves_is_in_nobodys_timeline_any_more_also_not_with_posts_that_were_deleted_or_followers_that_left() {
+    let tables = tables().await;
+    let (leaving, friend) = (UserId::new(), UserId::new());
+    let readers: Vec<UserId> = (0..4).map(|_| UserId::new()).collect();
+    let of_friend = tables.publish(friend).await;
+    for reader in readers.iter().chain([&leaving]) {
+        tables.follow(*reader, friend).await;
+    }
+    fanout::fan_out(&tables, &of_friend).await.unwrap();
+    for reader in &readers {
+        tables.follow(*reader, leaving).await;
+    }
+    for deleted in [false, true] {
+        let post = tables.publish(leaving).await;
+        fanout::fan_out(&tables, &post).await.unwrap();
+        if deleted {
+            posts::delete(&tables.posts, post.post_id, Time::now()).await.unwrap();
+        }
+    }
+    // One has unfollowed, one blocks, and nobody has mended their timelines yet.
+    let [_, left, blocks, blocked] = readers[..] else { panic!() };
+    for former in [left, blocks, blocked] {
+        tables.unfollow(former, leaving).await;
+    }
+    tables.put(users::fenced_by(leaving, left)).await;
+    tables.put(users::blocked(leaving, blocks)).await;
+    tables.put(users::blocking(leaving, blocked)).await;
+    assert!(tables.timeline(left).await.len() == 3 && tables.timeline(leaving).await.len() == 3);
+
+    tables.leave(leaving).await;
+    assert_eq!(removal::remove(&tables, leaving, None, later()).await.unwrap(), None);
+    assert_eq!(tables.timeline(leaving).await, []);
+    for reader in &readers {
+        assert_eq!(tables.timeline(*reader).await, [of_friend.post_id]);
+    }
+}
+
+#[tokio::test]
+async fn a_removal_that_runs_out_of_time_goes_on_where_it_stopped() {
+    let tables = tables().await;
+    let leaving = UserId::new();
+    let readers: Vec<UserId> = (0..120).map(|_| UserId::new()).collect();
+    for reader in &readers {
+        tables.follow(*reader, leaving).await;
+    }
+    tables.put(users::fenced_by(leaving, UserId::new())).await;
+    fanout::fan_out(&tables, &tables.publish(leaving).await).await.unwrap();
+    tables.leave(leaving).await;
+    let with_entries = async || {
+        let mut with = 0;
+        for reader in &readers {
+            with += tables.timeline(*reader).await.len();
+        }
+        with
+    };
+    let first = removal::remove(&tables, leaving, None, Instant::now()).await.unwrap();
+    assert!(first.as_ref().is_some_and(|next| next.starts_with(users::FOLLOWERS)), "{first:?}");
+    assert_eq!(with_entries().await, 70);
+    let second = removal::remove(&tables, leaving, first, Instant::now()).await.unwrap();
+    assert_eq!(with_entries().await, 20);
+    assert_eq!(removal::remove(&tables, leaving, second, Instant::now()).await.unwrap(), None);
+    assert_eq!(with_entries().await, 0);
+}
+
+// What comes late, of a post that was published or a follow that was made just before: it would stay for ever.
+#[tokio::test]
+async fn nothing_is_written_for_or_of_somebody_who_has_left() {
+    let tables = tables().await;
+    let (leaving, reader) = (UserId::new(), UserId::new());
+    tables.follow(reader, leaving).await;
+    tables.follow(leaving, reader).await;
+    let (of_leaving, _) = (tables.publish(leaving).await, tables.publish(reader).await);
+    tables.leave(leaving).await;
+    fanout::fan_out(&tables, &of_leaving).await.unwrap();
+    reconcile::reconcile(&tables, reader, leaving).await.unwrap();
+    reconcile::reconcile(&tables, leaving, reader).await.unwrap();
+    assert_eq!(tables.timeline(reader).await, []);
+    assert_eq!(tables.timeline(leaving).await, []);
 }

@@ -2,10 +2,11 @@
 
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, ReturnConsumedCapacity, WriteRequest};
 use futures::{StreamExt, TryStreamExt, stream};
+use tintype_core::UserId;
 use tintype_tables::{
-    Error, Key, Table,
-    feeds::Entry,
-    table::{back_off, failure, write_units},
+    Error, Key, Page, Table,
+    feeds::{self, Entry},
+    table::{Query, back_off, failure, write_units},
 };
 
 /// The most that `BatchWriteItem` takes.
@@ -28,6 +29,18 @@ pub(crate) async fn delete(feeds: &Table, keys: impl IntoIterator<Item = Key>) -
     let delete = |key: Key| DeleteRequest::builder().set_key(Some(key.item())).build().expect("the key is set");
     let requests = keys.into_iter().map(|key| WriteRequest::builder().delete_request(delete(key)).build()).collect();
     write(feeds, requests).await
+}
+
+/// Removes a whole timeline, page by page.
+pub(crate) async fn remove(feeds: &Table, viewer: UserId) -> Result<(), Error> {
+    loop {
+        let query = Query { pk: feeds::timeline(viewer), prefix: None, after: None, descending: false, consistent: true, limit: 1000 };
+        let page: Page<Key> = feeds.query(query).await?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        delete(feeds, page.items).await?;
+    }
 }
 
 async fn write(feeds: &Table, requests: Vec<WriteRequest>) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{PostId, Time, UserId};
+use crate::{JobId, PostId, Time, UserId};
 
 /// The version of the envelope; consumers send what they do not know to their dead-letter queue.
 pub const VERSION: u32 = 1;
@@ -54,6 +54,99 @@ pub enum What {
         /// Who is followed.
         followee_id: UserId,
     },
+    /// Somebody blocks somebody: neither follows the other any more.
+    #[serde(rename = "block.changed")]
+    BlockChanged {
+        /// Who blocks.
+        blocker_id: UserId,
+        /// Who is blocked.
+        blocked_id: UserId,
+    },
+    /// An account has turned private or public: its card tells which.
+    #[serde(rename = "privacy.changed")]
+    PrivacyChanged {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// An account is gone; every service removes what it has of it, and says so by `data.removed`.
+    #[serde(rename = "account.deleted")]
+    AccountDeleted {
+        /// Whose.
+        user_id: UserId,
+        /// The job that waits for the services.
+        job_id: JobId,
+        /// Where the service goes on: what its last `data.removed` had as `next`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+    /// Somebody wants an archive of all that they have made.
+    #[serde(rename = "export.requested")]
+    ExportRequested {
+        /// Who.
+        user_id: UserId,
+        /// The job that makes it.
+        job_id: JobId,
+    },
+    /// A service has nothing more of a person. Sent to the users service's queue, like all below.
+    #[serde(rename = "data.removed")]
+    DataRemoved {
+        /// Of whom.
+        user_id: UserId,
+        /// The job that waits for it.
+        job_id: JobId,
+        /// Which service: the name of its function.
+        service: String,
+        /// It has more, and its time was up: it wants to be told again, with this as `after`. A service never tells itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+    },
+    /// The time of a job is up, and it has not ended: it is driven on.
+    #[serde(rename = "job.overdue")]
+    JobOverdue {
+        /// Partition and sort key of its item in the Users table.
+        pk: String,
+        /// See `pk`.
+        sk: String,
+    },
+    /// A picture has been made of an upload.
+    #[serde(rename = "avatar.ready")]
+    AvatarReady {
+        /// Whose.
+        user_id: UserId,
+        /// Of the ticket, and of the picture.
+        media_id: String,
+    },
+    /// No picture can be made of an upload.
+    #[serde(rename = "avatar.failed")]
+    AvatarFailed {
+        /// Whose.
+        user_id: UserId,
+        /// Of the ticket.
+        media_id: String,
+        /// Why, for programs: one of a post's `failure.code`.
+        code: String,
+        /// Why, for people.
+        detail: String,
+    },
+}
+
+impl What {
+    /// Its `type` on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PostPublished { .. } => "post.published",
+            Self::PostDeleted { .. } => "post.deleted",
+            Self::FollowChanged { .. } => "follow.changed",
+            Self::BlockChanged { .. } => "block.changed",
+            Self::PrivacyChanged { .. } => "privacy.changed",
+            Self::AccountDeleted { .. } => "account.deleted",
+            Self::ExportRequested { .. } => "export.requested",
+            Self::DataRemoved { .. } => "data.removed",
+            Self::JobOverdue { .. } => "job.overdue",
+            Self::AvatarReady { .. } => "avatar.ready",
+            Self::AvatarFailed { .. } => "avatar.failed",
+        }
+    }
 }
 
 impl Event {
@@ -90,5 +183,6 @@ mod tests {
             r#"{"version":1,"id":"0193a1f0-0000-7000-8000-000000000001","occurred_at":"1970-01-01T00:00:00.000Z","trace_id":"Root=1-0-0","type":"follow.changed","data":{"follower_id":"0193a1f0-0000-7000-8000-000000000002","followee_id":"0193a1f0-0000-7000-8000-000000000003"}}"#
         );
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        assert_eq!(event.what.kind(), "follow.changed");
     }
 }
