@@ -1,5 +1,9 @@
-//! Health, and the API's own description.
+//! Health, the API's own description, and what is said of a route that does not exist.
+//!
+//! The gateway sends here whatever no other route takes, rather than refusing it by itself: so that addresses which try one path after
+//! the other are counted, and banned. The answer is the one that it would give (`MISSING_AUTHENTICATION_TOKEN`), by the edge's fallback.
 
+use aws_sdk_dynamodb::Client;
 use axum::{
     Json, Router,
     http::{HeaderValue, header},
@@ -7,6 +11,8 @@ use axum::{
 };
 use lambda_http::Error;
 use serde::Serialize;
+use tintype_guard::Guard;
+use tintype_tables::config;
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,7 +21,11 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 /// Runs the function until its environment ends.
 pub async fn run() -> Result<(), Error> {
-    tintype_edge::serve("home", router(), None).await
+    let guard = Guard::from_env(&Client::new(&config::aws().await));
+    if let Some(table) = guard.table() {
+        table.warm().await;
+    }
+    tintype_edge::serve("home", router(), guard).await
 }
 
 /// The function's routes.
@@ -63,10 +73,17 @@ mod tests {
     use axum::body::to_bytes;
     use serde_json::Value;
 
-    async fn answer(event: &str) -> Value {
-        let path = format!("{}/../../events/home/{event}.json", env!("CARGO_MANIFEST_DIR"));
-        let event = lambda_http::request::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let response = tintype_edge::answer("home", tintype_edge::service(router(), None), event).await;
+    async fn respond(event: &str) -> Response {
+        let event = lambda_http::request::from_str(event).unwrap();
+        tintype_edge::answer("home", tintype_edge::service(router(), None), event).await
+    }
+
+    fn event(name: &str) -> String {
+        std::fs::read_to_string(format!("{}/../../events/home/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    async fn answer(name: &str) -> Value {
+        let response = respond(&event(name)).await;
         assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"application/json".parse().unwrap()));
         serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
     }
@@ -79,5 +96,25 @@ mod tests {
     #[tokio::test]
     async fn the_document_is_openapi() {
         assert_eq!(answer("openapi").await["openapi"], "3.1.0");
+    }
+
+    #[tokio::test]
+    async fn whatever_no_route_takes_is_not_found_as_the_gateway_says_it() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let mut event: Value = serde_json::from_str(&event("unknown")).unwrap();
+            event["httpMethod"] = method.into();
+            event["requestContext"]["httpMethod"] = method.into();
+            let response = respond(&event.to_string()).await;
+            assert_eq!(response.status().as_u16(), 404, "{method}");
+            let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+            assert_eq!(
+                (header("content-type").as_str(), header("access-control-allow-origin").as_str()),
+                ("application/problem+json", "*")
+            );
+            let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap();
+            for (field, value) in [("type", "about:blank"), ("title", "Not Found"), ("code", "not-found"), ("detail", "No such route.")] {
+                assert_eq!(body[field], value, "{method}");
+            }
+        }
     }
 }

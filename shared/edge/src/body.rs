@@ -3,14 +3,14 @@
 use std::{fmt::Display, str::FromStr};
 
 use axum::{
-    body::to_bytes,
+    body::{Bytes, to_bytes},
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
 };
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    input::Input,
+    input::{Input, json},
     problem::{FieldError, Problem},
 };
 
@@ -25,27 +25,31 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is_json(&request) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The body must be JSON, with `Content-Type: application/json`.",
-            ));
-        }
-        let bytes = to_bytes(request.into_body(), MOST_BODY_BYTES).await.map_err(|_| {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", format!("The body may have {MOST_BODY_BYTES} bytes at most."))
-        })?;
-        parse(&bytes).map(Self)
+        require_json(request.headers())?;
+        parse(&read(request.into_body()).await?).map(Self)
     }
 }
 
-fn is_json(request: &Request) -> bool {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+/// 415 for what does not say that it is JSON.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let detail = "The body must be JSON, with `Content-Type: application/json`.";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let input: Input = serde_json::from_slice(bytes).map_err(|error| Problem::malformed(format!("The body is no JSON: {error}.")))?;
+/// A body's bytes, if they are not too many.
+pub(crate) async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
+    to_bytes(body, MOST_BODY_BYTES).await.map_err(|_| {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", format!("The body may have {MOST_BODY_BYTES} bytes at most."))
+    })
+}
+
+/// JSON as a `T`.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let input = json::read(bytes).map_err(|error| Problem::malformed(format!("The body can't be read as JSON: {error}.")))?;
     input.fit().map_err(|misfit| Problem::invalid(vec![FieldError { pointer: pointer(&misfit.path), detail: misfit.detail }]))
 }
 
@@ -141,10 +145,38 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for text in ["", "{", "{\"inner\": []} trailing", "\u{0}"] {
+        // The last is half of a character that needs two escapes: no text can hold it.
+        for text in ["", "{", "{\"inner\": []} trailing", "\u{0}", r#"{"inner": "\ud800"}"#, r#"{"inner": "\udc00\ud800"}"#] {
             assert_eq!((problem(text).status.as_u16(), problem(text).code), (400, "malformed-request"), "{text}");
         }
-        let deep = "[".repeat(10_000);
-        assert_ne!(problem(&deep).code, "internal");
+        let not_utf8 = parse::<Outer>(b"{\"inner\": \"\xff\"}").unwrap_err();
+        assert_eq!(not_utf8.code, "malformed-request");
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_malformed_and_says_so() {
+        for levels in [17, 100, 1000, 10_000] {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                for text in [open.repeat(levels), format!("{}1{}", open.repeat(levels), close.repeat(levels))] {
+                    let wrong = problem(&text);
+                    assert_eq!((wrong.status.as_u16(), wrong.code), (400, "malformed-request"));
+                    assert!(wrong.detail.contains("16 levels"), "{}", wrong.detail);
+                }
+            }
+        }
+        assert_eq!(problem(&format!("{}{}", "[".repeat(16), "]".repeat(16))).status.as_u16(), 422);
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_told_by_its_pointer_whatever_would_have_read_it() {
+        for (json, pointer) in [
+            (r#"{"inner": [], "inner": []}"#, "/inner"),
+            (r#"{"inner": [{"size": 1, "size": 2}]}"#, "/inner/0/size"),
+            (r#"{"inner": [], "other": {"a/b": 1, "a\u002fb": 2}}"#, "/other/a~1b"),
+        ] {
+            let wrong = problem(json);
+            let error = FieldError { pointer: pointer.to_owned(), detail: "must be given once only".to_owned() };
+            assert_eq!((wrong.status.as_u16(), wrong.errors), (422, vec![error]), "{json}");
+        }
     }
 }

@@ -3,10 +3,12 @@
 //! Serde's own errors are written for programmers: they name Rust's types and repeat what was sent, and a derived struct takes an array
 //! for an object. Here an object is an object, and whatever does not fit is told by where it stands and what it must be.
 
-use std::fmt;
+pub(crate) mod json;
+
+use std::{collections::HashSet, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{
         self, DeserializeOwned, Expected, IntoDeserializer, Unexpected, Visitor,
         value::{MapDeserializer, SeqDeserializer},
@@ -47,12 +49,33 @@ impl Input {
 
     /// This as a `T`.
     pub(crate) fn fit<T: DeserializeOwned>(self) -> Result<T, Misfit> {
+        if let Some(path) = self.repeated_name() {
+            return Err(Misfit { path, detail: TWICE.to_owned() });
+        }
         serde_path_to_error::deserialize(self).map_err(|error| {
             let mut path: Vec<String> = error.path().iter().filter_map(name).collect();
             let Error { field, detail } = error.into_inner();
             path.extend(field.map(str::to_owned));
             Misfit { path, detail }
         })
+    }
+
+    /// The path to a name that an object has twice. Readers differ in which of the two they take (RFC 8259 §4), so that one that checks
+    /// and one that acts may see different things: nothing of ours takes either.
+    fn repeated_name(&self) -> Option<Vec<String>> {
+        let within = |name: &str, value: &Self| {
+            let rest = value.repeated_name()?;
+            Some([vec![name.to_owned()], rest].concat())
+        };
+        match self {
+            Self::Array(items) => items.iter().enumerate().find_map(|(index, item)| within(&index.to_string(), item)),
+            Self::Object(entries) => {
+                let mut names = HashSet::new();
+                let repeated = entries.iter().find(|(name, _)| !names.insert(name));
+                repeated.map(|(name, _)| vec![name.clone()]).or_else(|| entries.iter().find_map(|(name, value)| within(name, value)))
+            }
+            _ => None,
+        }
     }
 
     /// A number, if it is one or stands for one.
@@ -70,63 +93,6 @@ fn name(segment: &Segment) -> Option<String> {
         Segment::Seq { index } => Some(index.to_string()),
         Segment::Map { key } | Segment::Enum { variant: key } => Some(key.clone()),
         Segment::Unknown => None,
-    }
-}
-
-/// Reads JSON.
-impl<'de> Deserialize<'de> for Input {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Input;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Input, E> {
-                Ok(Input::Null)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Input, E> {
-                Ok(Input::Bool(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Input, E> {
-                Ok(Input::Number(value.into()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Input, E> {
-                Ok(Input::Number(value.into()))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Input, E> {
-                Number::from_f64(value).map(Input::Number).ok_or_else(|| E::custom("not a finite number"))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Input, E> {
-                Ok(Input::Text(value.to_owned()))
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Input, A::Error> {
-                let mut array = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    array.push(item);
-                }
-                Ok(Input::Array(array))
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<Input, A::Error> {
-                let mut object = Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    object.push(entry);
-                }
-                Ok(Input::Object(object))
-            }
-        }
-
-        deserializer.deserialize_any(AnyValue)
     }
 }
 
@@ -247,6 +213,8 @@ fn error(detail: impl Into<String>) -> Error {
     Error { field: None, detail: detail.into() }
 }
 
+const TWICE: &str = "must be given once only";
+
 fn must_be(what: &str) -> Error {
     error(format!("must be {what}"))
 }
@@ -292,7 +260,7 @@ impl de::Error for Error {
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self { field: Some(field), detail: "must be given once only".to_owned() }
+        Self { field: Some(field), detail: TWICE.to_owned() }
     }
 }
 
@@ -307,6 +275,7 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -341,7 +310,7 @@ mod tests {
     }
 
     fn json<T: DeserializeOwned>(text: &str) -> Result<T, Misfit> {
-        serde_json::from_str::<Input>(text).unwrap().fit()
+        json::read(text.as_bytes()).unwrap().fit()
     }
 
     fn query(pairs: &[(&str, &str)]) -> Result<Thing, Misfit> {

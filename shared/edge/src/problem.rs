@@ -29,6 +29,10 @@ pub struct Problem {
     pub detail: String,
     /// What is wrong, field by field; empty unless the code is `validation-failed`.
     pub errors: Vec<FieldError>,
+    /// In how many seconds trying again may help, where that is known.
+    pub retry_after: Option<u64>,
+    /// Which rate limits were overstepped; empty unless the code is `quota-exceeded`.
+    pub policies: Vec<&'static str>,
 }
 
 /// The body of an error answer (`application/problem+json`).
@@ -51,12 +55,28 @@ pub struct ProblemBody {
     /// Which fields, by JSON pointer, and why; with `validation-failed` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The rate limits that were overstepped, as `RateLimit-Policy` names them; with `quota-exceeded` only.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<&'static str>,
 }
 
 impl Problem {
     /// A problem of any kind.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new() }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None, policies: Vec::new() }
+    }
+
+    /// The same, with when trying again may help (`Retry-After`).
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The same, with one more rate limit that was overstepped.
+    #[must_use]
+    pub fn violating(mut self, policy: &'static str) -> Self {
+        self.policies.push(policy);
+        self
     }
 
     /// 400 `malformed-request`
@@ -116,7 +136,7 @@ impl From<tintype_tables::Error> for Problem {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Refused => Self::unauthorized(),
+            AuthError::Refused | AuthError::Ended => Self::unauthorized(),
             AuthError::Table(error) => error.into(),
         }
     }
@@ -133,12 +153,16 @@ impl IntoResponse for Problem {
             detail: self.detail,
             request_id: telemetry::request_id(),
             errors: self.errors,
+            policies: self.policies,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -12,16 +12,47 @@ use axum::{
 use http::{HeaderValue, StatusCode, Uri, header};
 use lambda_http::{Error, RequestExt, request::RequestContext, service_fn, tower::ServiceExt};
 use tintype_auth::Verifier;
+use tintype_guard::Guard;
 use tintype_telemetry::{self as telemetry, Outcome, Work};
 
-use crate::problem::Problem;
+use crate::{admission, conditional, idempotency::Claims, problem::Problem, security};
 
 /// What pages of other origins may read of an answer, besides its body and type.
-const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After");
+const EXPOSED_HEADERS: HeaderValue =
+    HeaderValue::from_static("ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After");
+
+/// Who tells at a function's edge who calls, and who may pass.
+#[derive(Clone, Default)]
+pub struct Edge {
+    verifier: Option<Arc<Verifier>>,
+    guard: Arc<Guard>,
+}
+
+impl Edge {
+    /// With a guard of one's own.
+    pub fn of(verifier: Verifier, guard: Guard) -> Self {
+        Self { verifier: Some(Arc::new(verifier)), guard: Arc::new(guard) }
+    }
+}
+
+/// With the guard of the environment, which uses the verifier's connection. Without a verifier, as in tests, nobody is held up.
+impl From<Option<Verifier>> for Edge {
+    fn from(verifier: Option<Verifier>) -> Self {
+        let guard = verifier.as_ref().map(|verifier| Guard::from_env(&verifier.users().client)).unwrap_or_default();
+        Self { verifier: verifier.map(Arc::new), guard: Arc::new(guard) }
+    }
+}
+
+/// Where nobody needs to say who they are.
+impl From<Guard> for Edge {
+    fn from(guard: Guard) -> Self {
+        Self { verifier: None, guard: Arc::new(guard) }
+    }
+}
 
 /// Answers the gateway's events with `router`, whose paths are those of the API without stage, until the runtime ends.
-pub async fn serve(name: &'static str, router: Router, verifier: Option<Verifier>) -> Result<(), Error> {
-    let router = service(router, verifier);
+pub async fn serve(name: &'static str, router: Router, edge: impl Into<Edge>) -> Result<(), Error> {
+    let router = service(router, edge);
     lambda_http::run(service_fn(move |event: lambda_http::Request| {
         let router = router.clone();
         async move { Ok::<_, Infallible>(answer(name, router, event).await) }
@@ -29,29 +60,34 @@ pub async fn serve(name: &'static str, router: Router, verifier: Option<Verifier
     .await
 }
 
-/// `router` with what every function adds: the viewer's verifier, the log line's operation, problems for what has no route, rules for
-/// caches and for pages of other origins.
-pub fn service(router: Router, verifier: Option<Verifier>) -> Router {
-    let verifier = verifier.map(Arc::new);
+/// `router` with what every function adds: who calls and whether they may, the log line's operation, problems for what has no route,
+/// rules for caches, for browsers and for pages of other origins.
+pub fn service(router: Router, edge: impl Into<Edge>) -> Router {
+    let edge = edge.into();
     router
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This can't be done here.")
         })
-        .fallback(|| async { Problem::not_found() })
-        .layer(middleware::from_fn(move |request, next| edge(verifier.clone(), request, next)))
+        // As the gateway says it of a method that a route does not have.
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not-found", "No such route.") })
+        .layer(middleware::from_fn(move |request, next| pass(edge.clone(), request, next)))
+        .layer(middleware::from_fn(conditional::layer))
+        .layer(middleware::from_fn(security::layer))
 }
 
-async fn edge(verifier: Option<Arc<Verifier>>, mut request: Request, next: Next) -> Response {
+async fn pass(edge: Edge, mut request: Request, next: Next) -> Response {
     if let Some(path) = request.extensions().get::<MatchedPath>() {
         telemetry::operation(&format!("{} {}", request.method(), path.as_str()));
     }
-    if let Some(verifier) = verifier {
-        request.extensions_mut().insert(verifier);
+    let extensions = request.extensions_mut();
+    if let Some(verifier) = edge.verifier {
+        extensions.insert(verifier);
     }
-    let mut response = next.run(request).await;
-    // What is not said to be public or secret is personal: nobody between us and the person may keep it.
+    if let Some(table) = edge.guard.table() {
+        extensions.insert(Claims::new(table.clone()));
+    }
+    let mut response = admission::admit(edge.guard, request, next).await;
     let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     // Any origin, as the template's `Cors` says to preflights: only the token that a page has gives access, and no browser adds it
     // by itself. The gateway passes on what we say and adds nothing.
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use axum::extract::FromRequestParts;
-use http::request::Parts;
+use http::{Extensions, HeaderMap, request::Parts};
 use lambda_http::request::RequestContext;
 use serde_json::Value;
-use tintype_auth::{Identity, Verifier, bearer};
-use tintype_core::Time;
+use tintype_auth::{AuthError, Identity, Verifier, bearer};
+use tintype_core::{Time, UserId};
 
 use crate::problem::Problem;
 
@@ -33,14 +33,58 @@ impl<S: Sync> FromRequestParts<S> for MaybeViewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = match parts.extensions.get::<Caller>() {
+            Some(caller) => caller.clone(),
+            None => Caller::of(&parts.headers, &parts.extensions).await,
+        };
+        caller.0.map(Self).map_err(|unidentified| unidentified.problem)
+    }
+}
+
+/// Who calls, found out once: by the edge, which counts requests by it; the handlers find it among a request's extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(Result<Option<Identity>, Unidentified>);
+
+/// Why nobody can tell who calls, though the caller says it. Routes that do not ask answer all the same.
+#[derive(Debug, Clone)]
+struct Unidentified {
+    problem: Problem,
+    /// The token is none of ours.
+    is_forged: bool,
+}
+
+impl Caller {
+    pub(crate) async fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let now = Time::now();
-        if let Some(identity) = parts.extensions.get::<RequestContext>().and_then(from_authorizer) {
+        if let Some(identity) = extensions.get::<RequestContext>().and_then(from_authorizer) {
             // The gateway caches the authorizer's answer: the token may have ended since.
-            return if identity.expires_at > now.as_seconds() { Ok(Self(Some(identity))) } else { Err(Problem::unauthorized()) };
+            return Self(if identity.expires_at > now.as_seconds() { Ok(Some(identity)) } else { Err(AuthError::Ended.into()) });
         }
-        let Some(token) = bearer(&parts.headers)? else { return Ok(Self(None)) };
-        let verifier = parts.extensions.get::<Arc<Verifier>>().ok_or_else(|| Problem::internal("this function verifies no tokens"))?;
-        Ok(Self(Some(verifier.identify(token, now).await?)))
+        let token = match bearer(headers) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Self(Ok(None)),
+            Err(error) => return Self(Err(error.into())),
+        };
+        let Some(verifier) = extensions.get::<Arc<Verifier>>() else {
+            return Self(Err(Unidentified { problem: Problem::internal("this function verifies no tokens"), is_forged: false }));
+        };
+        Self(verifier.identify(token, now).await.map(Some).map_err(Unidentified::from))
+    }
+
+    /// Who it is, if they have said it and it is true.
+    pub(crate) fn person(&self) -> Option<UserId> {
+        self.0.as_ref().ok()?.map(|identity| identity.user_id)
+    }
+
+    /// Whether they have said it with a token that is none of ours.
+    pub(crate) fn is_forged(&self) -> bool {
+        self.0.as_ref().is_err_and(|unidentified| unidentified.is_forged)
+    }
+}
+
+impl From<AuthError> for Unidentified {
+    fn from(error: AuthError) -> Self {
+        Self { is_forged: matches!(error, AuthError::Refused), problem: error.into() }
     }
 }
 
