@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{environment, function, host, openapi};
+use crate::{environment, function, host, keys, openapi};
 
 /// Tintype on this machine: API, functions, database, object store and queues, as template.yaml declares them.
 #[derive(Debug, Parser)]
@@ -63,6 +63,8 @@ enum Command {
         #[arg(long)]
         sam: bool,
     },
+    /// Rotate the keys of access and refresh tokens: `begin`, and ten minutes later `finish` (docs/DEPLOYING.md)
+    Keys(keys::Arguments),
 }
 
 /// Does what the command line says. Whatever fails is one line on standard error, and exit status 1.
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Some(Command::Function { ref name }) => function::run(name),
         Some(Command::Openapi) => print(&openapi::document()).map_err(Into::into),
         Some(Command::Environment { sam }) => print_environment(&arguments, sam),
+        Some(Command::Keys(ref of_keys)) => keys::run(of_keys, SocketAddrV4::new(arguments.aws_address, arguments.aws_port)),
         None => run_host(arguments.into()),
     };
     match result {

@@ -18,7 +18,9 @@ pub fn run(name: &str) -> Result<(), Error> {
             "janitor" => janitor::run().await,
             "photo-processor" => photo_processor::run().await,
             "posts" => posts::run().await,
+            "posts-worker" => posts_worker::run().await,
             "users" => users::run().await,
+            "users-worker" => users_worker::run().await,
             unknown => Err(format!("there is no function {unknown}").into()),
         }
     })

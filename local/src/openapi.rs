@@ -29,7 +29,8 @@ fn info() -> Info {
         .description(Some(
             "A photo-sharing backend. Errors are `application/problem+json` (RFC 9457) with a stable `code`; besides those \
              that a route lists, the gateway itself may answer 401 `unauthorized`, 404 `not-found`, 413 `payload-too-large`, \
-             429 `quota-exceeded`, 500 `internal`, 503 `unavailable` and 504 `timeout`. Lists are paged by opaque cursors, \
+             429 `quota-exceeded`, 500 `internal`, 503 `unavailable` and 504 `timeout`. Every route may answer 429 \
+             `quota-exceeded` or `address-banned` with `Retry-After`; `RateLimit` says what is left. Lists are paged by opaque cursors, \
              with `Link: rel=\"next\"`. Times are RFC 3339 in UTC, ids UUIDv7.",
         ))
         .contact(None::<Contact>)
@@ -39,9 +40,9 @@ fn info() -> Info {
 
 fn tags() -> Vec<Tag> {
     [
-        ("accounts", "Signing up, and one's own profile"),
+        ("accounts", "Signing up, passwords and second factors, leaving, and taking it all along"),
         ("sessions", "Logging in, and the devices that are"),
-        ("users", "Profiles, and who follows whom"),
+        ("users", "Profiles and pictures; who follows, blocks or mutes whom"),
         ("posts", "Upload tickets, posts, and their deletion"),
         ("feed", "The home timeline"),
         ("service", "The API itself"),

@@ -1,15 +1,18 @@
 //! Access tokens: only a good one opens anything, and no answer tells why another did not.
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_secretsmanager::{Client, config::Credentials};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    hmac,
+    signature::Ed25519KeyPair,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::{env, time::Duration};
+use std::time::Duration;
 use tintype_auth::{Claims, Signer};
 use tintype_core::Time;
 
-use crate::harness::{Caller, Person, client::Answer, photographs::publish};
+use crate::harness::{Caller, Person, client::Answer, photographs::publish, secrets::token_secret};
 
 fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
@@ -116,14 +119,84 @@ fn claims_of(person: &Person, now: Time) -> Claims {
     Claims::new(id("sub").parse().expect("an id"), id("sid").parse().expect("an id"), now)
 }
 
-async fn token_secret(aws: &str) -> String {
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(aws)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .load()
-        .await;
-    let secret = env::var("TINTYPE_TOKEN_SECRET").unwrap_or_else(|_| "tintype-TokenSecret".to_owned());
-    let answer = Client::new(&config).get_secret_value().secret_id(secret).send().await.expect("the secret");
-    answer.secret_string().expect("a text").to_owned()
+/// Tokens that are signed with the right key, or seem to be, and say something wrong: each attack of RFC 8725 at a route that needs a token
+/// and at one where it is optional.
+#[tokio::test]
+async fn every_attack_on_tokens_is_refused_everywhere() {
+    let ada = Person::sign_up("ada").await;
+    let Some(aws) = ada.aws() else { return };
+    let secret = token_secret(aws).await;
+    let [header, payload, _] = <[&str; 3]>::try_from(ada.access_token.split('.').collect::<Vec<_>>()).expect("a JWT");
+    let (header, claims) = (read(header), read(payload));
+    let jwks = Caller::nobody().get("/.well-known/jwks.json").await.expect(200);
+    let public = jwks["keys"].as_array().expect("keys").iter().find(|key| key["kid"] == header["kid"]).expect("the key").clone();
+    let x = public["x"].as_str().expect("x");
+    let raw = URL_SAFE_NO_PAD.decode(x).expect("base64");
+    let with = |part: &Value, name: &str, value: Value| {
+        let mut part = part.clone();
+        part[name] = value;
+        part
+    };
+    let now = Time::now().as_seconds();
+    let signed = |header: &Value, claims: &Value| {
+        let said = format!("{}.{}", part(header), part(claims));
+        format!("{said}.{}", URL_SAFE_NO_PAD.encode(ed25519(&secret, said.as_bytes())))
+    };
+    let symmetric = |key: &[u8]| {
+        let said = format!("{}.{}", part(&with(&header, "alg", json!("HS256"))), part(&claims));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        format!("{said}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, said.as_bytes())))
+    };
+    let unsigned = |algorithm: &str| format!("{}.{}.", part(&with(&header, "alg", json!(algorithm))), part(&claims));
+
+    // The rest is refused for what it says: with the same hands, what is right is taken.
+    Caller::nobody().with_token(&signed(&header, &claims)).get("/me").await.expect(200);
+
+    let profile = format!("/users/{}", ada.username);
+    for (attack, token) in [
+        ("no algorithm", unsigned("none")),
+        ("no algorithm, in capitals", unsigned("NONE")),
+        ("no signature", unsigned("EdDSA")),
+        ("the public key as a shared secret", symmetric(x.as_bytes())),
+        ("its bytes as a shared secret", symmetric(&raw)),
+        ("the whole key as a shared secret", symmetric(public.to_string().as_bytes())),
+        ("another algorithm's name", signed(&with(&header, "alg", json!("RS256")), &claims)),
+        ("another kind", signed(&with(&header, "typ", json!("JWT")), &claims)),
+        ("no kind", signed(&with(&header, "typ", Value::Null), &claims)),
+        ("a path for a key", signed(&with(&header, "kid", json!("../../../../dev/null")), &claims)),
+        ("SQL for a key", signed(&with(&header, "kid", json!("' OR '1'='1")), &claims)),
+        ("no key", signed(&with(&header, "kid", Value::Null), &claims)),
+        ("a key of its own", signed_by("evil", &with(&header, "jwk", public.clone()), &claims)),
+        ("an address for a key", signed_by("evil", &with(&header, "jku", json!("http://127.0.0.1:1/jwks.json")), &claims)),
+        ("what must be understood", signed(&with(&header, "crit", json!(["b64"])), &claims)),
+        ("expired", signed(&header, &with(&claims, "exp", json!(now - 1)))),
+        ("another audience", signed(&header, &with(&claims, "aud", json!("another")))),
+        ("several audiences", signed(&header, &with(&claims, "aud", json!(["tintype", "another"])))),
+        ("another issuer", signed(&header, &with(&claims, "iss", json!("https://evil.example")))),
+        ("made in the future", signed(&header, &with(&claims, "iat", json!(now + 3600)))),
+        ("good in the future", signed(&header, &with(&claims, "nbf", json!(now + 3600)))),
+        ("no end", signed(&header, &with(&claims, "exp", Value::Null))),
+        ("nobody", signed(&header, &with(&claims, "sub", json!("")))),
+        ("somebody else in this session", signed(&header, &with(&claims, "sub", json!(uuid::Uuid::now_v7())))),
+        ("oversized", signed(&header, &with(&claims, "more", json!("x".repeat(4000))))),
+    ] {
+        let eve = Caller::nobody().with_token(&token);
+        for path in ["/me", "/feed", &profile] {
+            let answer = eve.get(path).await;
+            assert_eq!(answer.status, 401, "{attack} at {path}: {}", answer.text);
+            answer.problem(401, "unauthorized");
+        }
+    }
+}
+
+fn signed_by(secret: &str, header: &Value, claims: &Value) -> String {
+    let said = format!("{}.{}", part(header), part(claims));
+    format!("{said}.{}", URL_SAFE_NO_PAD.encode(ed25519(secret, said.as_bytes())))
+}
+
+/// As the tokens' own key signs, whose seed is the SHA-256 of the secret.
+fn ed25519(secret: &str, said: &[u8]) -> Vec<u8> {
+    let seed = digest(&SHA256, secret.as_bytes());
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).expect("a seed");
+    pair.sign(said).as_ref().to_vec()
 }

@@ -1,5 +1,7 @@
 //! Signing up.
 
+pub(crate) mod confirm;
+pub(crate) mod email_change;
 pub(crate) mod store;
 
 use axum::{
@@ -14,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::{
     App,
+    caller::Caller,
     email::Email,
     fields,
     password::Password,
@@ -32,7 +35,7 @@ pub(crate) struct SignUp {
     /// Kept in lower case; nobody else is shown it.
     #[schema(example = "ada@example.org")]
     email: String,
-    /// 8 to 128 characters.
+    /// 8 to 128 characters, and none of the passwords that are guessed first.
     #[schema(example = "correct horse battery")]
     password: String,
     /// 1 to 50 characters; without one it is the username.
@@ -56,7 +59,7 @@ impl SignUp {
             checks.reject("/username", "is reserved");
         }
         let email = checks.keep("/email", self.email.parse::<Email>());
-        let password = checks.keep("/password", Password::chosen(&self.password));
+        let password = checks.keep("/password", Password::chosen(&self.password, &self.username, &self.email));
         let display_name = self.display_name.as_deref().map(fields::display_name).transpose();
         let display_name = checks.keep("/display_name", display_name);
         let (Some(username), Some(email), Some(password), Some(display_name)) = (username, email, password, display_name) else {
@@ -79,24 +82,34 @@ impl SignUp {
         responses::WithBody,
     )
 )]
-pub(crate) async fn sign_up(State(app): State<App>, headers: HeaderMap, Body(body): Body<SignUp>) -> Result<Response, Problem> {
+pub(crate) async fn sign_up(
+    State(app): State<App>,
+    headers: HeaderMap,
+    caller: Caller,
+    Body(body): Body<SignUp>,
+) -> Result<Response, Problem> {
     let Applicant { username, email, password, display_name } = body.check()?;
     let password_hash = password.hash().await?;
     let (id, now) = (UserId::new(), Time::now());
-    let account = Account { email: email.as_str().to_owned(), password_hash, created_at: now };
+    let account = Account::new(&email, password_hash, now);
     let profile = Profile::new(id, username, display_name);
-    let session = sessions::store::begin(&headers, now);
+    let session = sessions::store::begin(&headers, now, account.password_version);
     store::create(&app.users, &account, &profile, &session).await?.map_err(taken)?;
+    caller.succeeded(id, now).await;
     let user = Me::new(profile, account);
-    sessions::signed_in(&app, StatusCode::CREATED, user, &session, now)
+    sessions::signed_in(&app, StatusCode::CREATED, user, &session, now).await
 }
 
 fn taken(taken: Taken) -> Problem {
     match taken {
         Taken::Username => Problem::conflict("username-taken", "The username is taken."),
-        Taken::Email => Problem::conflict("email-taken", "There is an account with this e-mail address."),
+        Taken::Email => email_taken(),
         Taken::Both => Problem::conflict("username-taken", "The username is taken, and there is an account with this e-mail address."),
     }
+}
+
+fn email_taken() -> Problem {
+    Problem::conflict("email-taken", "There is an account with this e-mail address.")
 }
 
 #[cfg(test)]

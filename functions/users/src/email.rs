@@ -40,6 +40,45 @@ impl FromStr for Email {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_itself_when_it_is_read_again(text in any::<String>()) {
+            if let Ok(email) = text.parse::<Email>() {
+                let again = email.as_str().parse::<Email>();
+                prop_assert_eq!(again, Ok(email));
+            }
+        }
+
+        // Of any letters that have a lower case, also of more than one byte, and composed or not.
+        #[test]
+        fn one_address_is_one_in_any_case_and_composition(local in "[A-Za-z0-9._+ÄÖÜéèñΑ-Ωа-яA\u{30a}]{1,12}", domain in "[A-Za-z0-9-]{1,12}\\.[a-z]{2,5}") {
+            use unicode_normalization::UnicodeNormalization;
+            let written = format!("{local}@{domain}");
+            let email = written.parse::<Email>().unwrap();
+            for other in [written.to_lowercase(), written.nfd().collect(), written.nfc().collect(), format!("  {written}\t")] {
+                let parsed = other.parse::<Email>();
+                prop_assert_eq!(parsed, Ok(email.clone()), "{}", other);
+            }
+            prop_assert!(!email.as_str().chars().any(char::is_uppercase));
+        }
+
+        #[test]
+        fn two_addresses_that_differ_in_more_than_case_stay_two(one in "[a-z0-9]{1,8}", other in "[a-z0-9]{1,8}") {
+            let email = |local: &str| format!("{local}@example.org").parse::<Email>().unwrap();
+            prop_assert_eq!(email(&one) == email(&other), one == other);
+        }
+
+        #[test]
+        fn what_is_taken_can_stand_in_a_key_and_in_a_letter(local in ".{0,70}", domain in ".{0,260}") {
+            if let Ok(email) = format!("{local}@{domain}").parse::<Email>() {
+                let text = email.as_str();
+                prop_assert!(text.len() <= 254 && text.matches('@').count() == 1);
+                prop_assert!(!text.chars().any(|c| c.is_control() || c.is_whitespace()));
+            }
+        }
+    }
 
     #[test]
     fn one_address_is_one_however_it_is_written() {

@@ -13,7 +13,7 @@ const MOST_WEBSITE: usize = 200;
 pub(crate) enum Unfit {
     #[error("must be {0} to {1} characters")]
     Length(usize, usize),
-    #[error("must have no control characters and none that turn the direction of text")]
+    #[error("must be seen as it is: no control characters, none that hide, and none that turn the direction of text")]
     Characters,
     #[error("must be an http or https address of at most {MOST_WEBSITE} characters")]
     NotAWebsite,
@@ -21,11 +21,11 @@ pub(crate) enum Unfit {
 
 /// A display name: 1 to 50 characters on one line.
 pub(crate) fn display_name(written: &str) -> Result<String, Unfit> {
-    let name = text::tidy(written);
+    let name = text::tidy_name(written);
     if !(1..=MOST_NAME).contains(&name.chars().count()) {
         return Err(Unfit::Length(1, MOST_NAME));
     }
-    if text::has_forbidden_characters(&name, false) { Err(Unfit::Characters) } else { Ok(name) }
+    if text::is_plain_name(&name) { Ok(name) } else { Err(Unfit::Characters) }
 }
 
 /// A bio: up to 150 characters, on several lines if need be; an empty one is none.
@@ -50,7 +50,12 @@ pub(crate) fn website(written: &str) -> Result<Option<String>, Unfit> {
     let uri: Uri = website.parse().map_err(|_| Unfit::NotAWebsite)?;
     let leads_somewhere = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty());
     let hides_it = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    if leads_somewhere && !hides_it && website.chars().count() <= MOST_WEBSITE { Ok(Some(website)) } else { Err(Unfit::NotAWebsite) }
+    // Other scripts are spelt in ASCII, as browsers show them where they might mislead: no look-alikes, and no turned direction.
+    if leads_somewhere && !hides_it && website.is_ascii() && website.chars().count() <= MOST_WEBSITE {
+        Ok(Some(website))
+    } else {
+        Err(Unfit::NotAWebsite)
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +68,8 @@ mod tests {
         assert!(display_name(&"é".repeat(50)).is_ok());
         assert_eq!(display_name(&"é".repeat(51)), Err(Unfit::Length(1, 50)));
         assert_eq!(display_name("  "), Err(Unfit::Length(1, 50)));
-        assert_eq!(display_name("A\nB"), Err(Unfit::Characters));
+        assert_eq!(display_name("A\u{0}B"), Err(Unfit::Characters));
+        assert_eq!(display_name("A\u{200b}B"), Err(Unfit::Characters));
         assert_eq!(display_name("A\u{202e}B"), Err(Unfit::Characters));
     }
 
@@ -89,6 +95,7 @@ mod tests {
             "https://",
             "https://bank.example@example.org/",
             "https://exa mple.org",
+            "https://example.org/\u{202e}gpj.exe",
             &long,
         ] {
             assert_eq!(website(bad), Err(Unfit::NotAWebsite), "{bad}");

@@ -1,27 +1,35 @@
 //! Who follows whom.
 
-mod store;
+pub(crate) mod store;
+
+use std::collections::HashSet;
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Serialize;
-use tintype_auth::Identity;
 use tintype_core::{Time, UserId, name::Username, profile::Author};
-use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
-use tintype_tables::{table::Query, users};
+use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, open_to, responses};
+use tintype_tables::{table::Query, users, visibility};
+use tokio::try_join;
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{
+    App,
+    people::{Others, authors, edges},
+};
+use store::Followed;
+
+const YOURSELF: Others = Others { code: "cannot-follow-yourself", detail: "Nobody can follow themselves." };
 
 /// How the viewer stands to a person now.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Following {
     /// The viewer follows them.
     following: bool,
-    /// The viewer waits for their approval: never, for every account is public.
+    /// The viewer waits for their approval.
     requested: bool,
 }
 
-/// Follows a person; whoever does already, goes on doing so.
+/// Follows a person, or requests to if their account is private; whoever does already, goes on doing so.
 #[utoipa::path(
     put,
     path = "/users/{username}/follow",
@@ -29,8 +37,8 @@ pub(crate) struct Following {
     params(("username" = Username, Path, description = "Whom")),
     security(("access_token" = [])),
     responses(
-        (status = 200, description = "The viewer follows them", body = Following),
-        (status = 403, description = "`cannot-follow-yourself`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The viewer follows them, or waits for their approval", body = Following),
+        (status = 403, description = "`cannot-follow-yourself`; `blocking`: the viewer blocks them", body = ProblemBody, content_type = "application/problem+json"),
         responses::Authenticated,
         responses::Lookup,
     )
@@ -40,12 +48,16 @@ pub(crate) async fn follow(
     Viewer(viewer): Viewer,
     PathId(username): PathId<Username>,
 ) -> Result<Json<Following>, Problem> {
-    let followee = another(&app, viewer, &username).await?;
-    store::follow(&app.users, viewer.user_id, followee, Time::now()).await?;
-    Ok(Json(Following { following: true, requested: false }))
+    let followee = YOURSELF.find(&app, viewer, &username).await?;
+    match store::follow(&app.users, viewer.user_id, followee, Time::now()).await? {
+        Followed::Following => Ok(Json(Following { following: true, requested: false })),
+        Followed::Requested => Ok(Json(Following { following: false, requested: true })),
+        Followed::Blocking => Err(Problem::forbidden("blocking", "You block this person; unblock them first.")),
+        Followed::Nobody => Err(Problem::not_found()),
+    }
 }
 
-/// Follows a person no longer; their posts are gone from the viewer's feed at once.
+/// Follows a person no longer; their posts are gone from the viewer's feed at once. A request that waits is withdrawn.
 #[utoipa::path(
     delete,
     path = "/users/{username}/follow",
@@ -64,8 +76,10 @@ pub(crate) async fn unfollow(
     Viewer(viewer): Viewer,
     PathId(username): PathId<Username>,
 ) -> Result<Json<Following>, Problem> {
-    let followee = another(&app, viewer, &username).await?;
-    store::unfollow(&app.users, viewer.user_id, followee, Time::now()).await?;
+    let followee = YOURSELF.find(&app, viewer, &username).await?;
+    if !store::unfollow(&app.users, viewer.user_id, followee, Time::now()).await? {
+        return Err(Problem::not_found());
+    }
     Ok(Json(Following { following: false, requested: false }))
 }
 
@@ -76,16 +90,21 @@ pub(crate) async fn unfollow(
     tag = "users",
     params(("username" = Username, Path, description = "Whose"), PageRequest),
     security((), ("access_token" = [])),
-    responses((status = 200, description = "A page of them", body = List<Author>), responses::Authenticated, responses::Lookup, responses::Query)
+    responses(
+        (status = 200, description = "A page of them", body = List<Author>),
+        (status = 403, description = "`private-account`: only approved followers see it", body = ProblemBody, content_type = "application/problem+json"),
+        responses::Authenticated,
+        responses::Lookup,
+        responses::Query,
+    )
 )]
 pub(crate) async fn followers(
     State(app): State<App>,
-    // Nothing depends on who asks, but a bad token is told so.
-    _viewer: MaybeViewer,
+    MaybeViewer(viewer): MaybeViewer,
     PathId(username): PathId<Username>,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
-    people(&app, &username, "followers", users::FOLLOWERS, page).await
+    people(&app, viewer.map(|viewer| viewer.user_id), &username, FOLLOWERS, page).await
 }
 
 /// The people whom a person follows, in the order in which they joined Tintype.
@@ -95,38 +114,40 @@ pub(crate) async fn followers(
     tag = "users",
     params(("username" = Username, Path, description = "Whose"), PageRequest),
     security((), ("access_token" = [])),
-    responses((status = 200, description = "A page of them", body = List<Author>), responses::Authenticated, responses::Lookup, responses::Query)
+    responses(
+        (status = 200, description = "A page of them", body = List<Author>),
+        (status = 403, description = "`private-account`: only approved followers see it", body = ProblemBody, content_type = "application/problem+json"),
+        responses::Authenticated,
+        responses::Lookup,
+        responses::Query,
+    )
 )]
 pub(crate) async fn following(
     State(app): State<App>,
-    // Nothing depends on who asks, but a bad token is told so.
-    _viewer: MaybeViewer,
+    MaybeViewer(viewer): MaybeViewer,
     PathId(username): PathId<Username>,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
-    people(&app, &username, "following", users::FOLLOWING, page).await
+    people(&app, viewer.map(|viewer| viewer.user_id), &username, FOLLOWING, page).await
 }
 
-/// The person called `username`, who must be somebody else than the viewer.
-async fn another(app: &App, viewer: Identity, username: &Username) -> Result<UserId, Problem> {
-    let person = users::find(&app.users, username).await?.ok_or_else(Problem::not_found)?;
-    if person == viewer.user_id {
-        return Err(Problem::forbidden("cannot-follow-yourself", "Nobody can follow themselves."));
-    }
-    Ok(person)
-}
+/// A list of people, by its name in the path and what its sort keys start with.
+type Kind = (&'static str, &'static str);
 
-/// A page of the people at the other ends of a person's edges. Their ids order it: those sort by the time they were made.
+const FOLLOWERS: Kind = ("followers", users::FOLLOWERS);
+const FOLLOWING: Kind = ("following", users::FOLLOWING);
+
+/// A page of the people at the other ends of a person's edges. Their ids order it: those sort by the time they were made. Whom the
+/// viewer blocks, or who blocks the viewer, is left out.
 async fn people(
     app: &App,
+    viewer: Option<UserId>,
     username: &Username,
-    list: &str,
-    prefix: &str,
+    (list, prefix): Kind,
     page: PageRequest,
 ) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
     let id = users::find(&app.users, username).await?.ok_or_else(Problem::not_found)?;
-    let is_key = |key: &str| key.strip_prefix(prefix).is_some_and(|other_end| other_end.parse::<UserId>().is_ok());
-    let page = page.of(format!("{list} {id}"), is_key)?;
+    let page = edges(page, format!("{list} {id}"), prefix)?;
     let query = Query {
         pk: users::partition(id),
         prefix: Some(prefix),
@@ -135,8 +156,14 @@ async fn people(
         consistent: false,
         limit: page.limit,
     };
-    let found = users::edges(&app.users, query).await?;
-    let cards = users::cards(&app.users, found.items.iter().copied()).await?;
-    let people = found.items.iter().filter_map(|id| cards.get(id)).map(Author::from).collect();
-    Ok(page.answer(&format!("/users/{username}/{list}"), people, found.next))
+    let blocks = async {
+        match viewer {
+            Some(viewer) => Ok(visibility::blocks_of(&app.users, viewer).await?),
+            None => Ok(HashSet::new()),
+        }
+    };
+    let found = async { Ok(users::edges(&app.users, query).await?) };
+    let (_, mut found, blocks) = try_join!(open_to(&app.users, viewer, id), found, blocks)?;
+    found.items.retain(|person| !blocks.contains(person));
+    Ok(page.answer(&format!("/users/{username}/{list}"), authors(&app.users, &found.items).await?, found.next))
 }

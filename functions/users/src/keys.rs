@@ -1,86 +1,198 @@
-//! The secret that Secrets Manager generated, and the keys that are made of it.
+//! The keys that tokens are made with: which there are, which one signs, and how the public ones get about.
+//!
+//! They are made of the versions of one secret. A rotation puts a new version beside the current one (stage `AWSPENDING`), and later
+//! makes it the current one; [`published`] says what follows from that, and when.
 
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
+mod published;
+mod secret;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
 use axum::{
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use thiserror::Error;
-use tintype_auth::Signer;
+use tintype_auth::{LIFETIME, Signer, write_jwks};
+use tintype_core::Time;
 use tintype_tables::{
     Table,
     table::{back_off, failure, text},
     users,
 };
+use tintype_telemetry as telemetry;
 
-use crate::{App, refresh::RefreshKey};
+use crate::{
+    App,
+    refresh::{RefreshKey, RefreshToken},
+};
+use published::{Published, Signers};
+use secret::Secret;
+pub(crate) use secret::{SecretError, Versions};
 
-/// Why the secret can't be had: the function can't start without it.
-#[derive(Debug, Error)]
-pub(crate) enum SecretError {
-    #[error("the token secret can't be read: {0}")]
-    Unreadable(String),
-    #[error("the token secret has no text")]
-    NoText,
+/// How long the secret's versions are used before they are read again.
+const MEMORY: Duration = Duration::from_mins(5);
+/// When it could not be read, the keys at hand go on for as long.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long whoever asked for `jwks.json` may keep it.
+const CACHE: Duration = Duration::from_mins(5);
+/// A key signs when it has been public for so long: by then every instance has read it, and whoever kept the set of one that had not
+/// asks again.
+const NOTICE: Duration = MEMORY.saturating_add(CACHE);
+/// A key that signs no more stays public for so long: instances may sign with it until they read the secret again, and what they
+/// signed last lives on for its time. As much again is for instances that cannot read it just then.
+const AFTERLIFE: Duration = MEMORY.saturating_add(LIFETIME).saturating_mul(2);
+
+/// The keys, as of now.
+pub(crate) struct Keys {
+    source: Option<Source>,
+    held: Mutex<Held>,
+}
+
+/// Where they come from; tests have none.
+struct Source {
+    secret: Secret,
+    users: Table,
+}
+
+struct Held {
+    keys: Arc<Current>,
+    read_again_at: Time,
 }
 
 /// What signs access tokens, and what proves refresh tokens.
-pub(crate) struct Keys {
-    pub(crate) signer: Signer,
-    pub(crate) refresh: RefreshKey,
+pub(crate) struct Current {
+    pub(crate) signer: Arc<Signer>,
+    /// Of all versions: a refresh token outlives the rotation that comes after it. The first seals.
+    refresh: Vec<RefreshKey>,
     /// The public keys that tokens may be signed with.
     jwks: String,
 }
 
 impl Keys {
-    /// The keys made of the secret at `arn`.
-    pub(crate) async fn load(secrets: &aws_sdk_secretsmanager::Client, arn: &str) -> Result<Self, SecretError> {
-        let answer = Box::pin(secrets.get_secret_value().secret_id(arn).send()).await;
-        let answer = answer.map_err(|error| SecretError::Unreadable(DisplayErrorContext(error).to_string()))?;
-        Ok(Self::from_secret(answer.secret_string().ok_or(SecretError::NoText)?))
+    /// The keys made of the secret at `arn`; the public ones are published when this returns.
+    pub(crate) async fn load(client: aws_sdk_secretsmanager::Client, arn: String, users: Table) -> Result<Self, SecretError> {
+        let source = Source { secret: Secret { client, arn }, users };
+        let now = Time::now();
+        let keys = source.read(now).await?;
+        Ok(Self { source: Some(source), held: Mutex::new(Held { keys: Arc::new(keys), read_again_at: now.plus(MEMORY) }) })
     }
 
+    /// The keys of one secret that never changes.
+    #[cfg(test)]
     pub(crate) fn from_secret(secret: &str) -> Self {
-        let signer = Signer::from_secret(secret);
-        Self { jwks: signer.jwks(), signer, refresh: RefreshKey::from_secret(secret) }
+        let versions = Versions { current: secret.to_owned(), ..Versions::default() };
+        let keys = Arc::new(Current::agreed(&versions, Published::default(), Time::now()).0);
+        Self { source: None, held: Mutex::new(Held { keys, read_again_at: Time::now() }) }
     }
 
-    /// Lets everybody who verifies tokens know the public key, beside those that they know already: a new secret must not void the
-    /// tokens that are about. Writes only if they don't know it yet.
-    pub(crate) async fn publish(&mut self, users: &Table) -> Result<(), tintype_tables::Error> {
-        let mut attempt = 0;
-        loop {
-            let published: Option<Published> = users.get(&users::jwks(), true).await?;
-            let published = published.map(|published| published.jwks);
-            // A set that can't be read verifies nothing: it is no loss.
-            self.jwks = published.as_deref().and_then(|set| self.signer.jwks_beside(set).ok()).unwrap_or_else(|| self.signer.jwks());
-            if published.as_ref() == Some(&self.jwks) {
-                return Ok(());
+    /// The keys as of now: the secret is read again when that was long ago. If it can't be read, those at hand go on.
+    pub(crate) async fn now(&self) -> Arc<Current> {
+        let now = Time::now();
+        let Some(source) = self.source.as_ref().filter(|_| self.are_old(now)) else { return self.at_hand() };
+        match source.read(now).await {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                *self.held() = Held { keys: Arc::clone(&keys), read_again_at: now.plus(MEMORY) };
+                keys
             }
-            match replace(users, published, self.jwks.clone()).await {
-                // Another instance was faster: its set is the one to stand in.
-                Err(tintype_tables::Error::Condition(_)) => back_off(attempt).await?,
-                result => return result,
+            Err(error) => {
+                telemetry::field("keys.error", error.to_string());
+                self.at_hand()
             }
-            attempt += 1;
         }
     }
+
+    fn at_hand(&self) -> Arc<Current> {
+        Arc::clone(&self.held().keys)
+    }
+
+    /// Whether it is this caller's turn to read them again; nobody else's for a while.
+    fn are_old(&self, now: Time) -> bool {
+        let mut held = self.held();
+        let old = held.read_again_at <= now;
+        if old {
+            held.read_again_at = now.plus(PATIENCE);
+        }
+        old
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-#[derive(Deserialize)]
-struct Published {
-    jwks: String,
+impl Source {
+    async fn read(&self, now: Time) -> Result<Current, SecretError> {
+        publish(&self.users, &self.secret.versions().await?, now).await.map_err(SecretError::Unpublished)
+    }
 }
 
-/// Publishes the set `next`, if the one that is published is still `read`.
-async fn replace(users: &Table, read: Option<String>, next: String) -> Result<(), tintype_tables::Error> {
+impl Current {
+    /// What follows from the secret's versions and what is published, and what is to be published.
+    fn agreed(versions: &Versions, published: Published, now: Time) -> (Self, Published) {
+        let signers = Signers {
+            current: Arc::new(Signer::from_secret(&versions.current)),
+            previous: versions.previous.as_deref().map(Signer::from_secret).map(Arc::new),
+            pending: versions.pending.as_deref().map(Signer::from_secret).map(Arc::new),
+        };
+        let (signer, next) = published.next(&signers, now);
+        let secrets = [Some(&versions.current), versions.previous.as_ref(), versions.pending.as_ref()];
+        let refresh = secrets.into_iter().flatten().map(|secret| RefreshKey::from_secret(secret)).collect();
+        (Self { signer, refresh, jwks: write_jwks(next.keys()) }, next)
+    }
+
+    /// A refresh token's text.
+    pub(crate) fn seal(&self, token: &RefreshToken) -> String {
+        self.refresh[0].seal(token)
+    }
+
+    /// What a text says, if one of our keys has sealed it.
+    pub(crate) fn open(&self, text: &str) -> Option<RefreshToken> {
+        self.refresh.iter().find_map(|key| key.open(text))
+    }
+}
+
+/// Lets everybody who verifies tokens know the public keys. Writes only if something changes.
+async fn publish(users: &Table, versions: &Versions, now: Time) -> Result<Current, tintype_tables::Error> {
+    let mut attempt = 0;
+    loop {
+        let stored: Option<published::Stored> = users.get(&users::jwks(), true).await?;
+        // A set that can't be read verifies nothing: it is no loss.
+        let published = stored.as_ref().map(Published::from).unwrap_or_default();
+        let (keys, next) = Current::agreed(versions, published, now);
+        let next = published::Stored::from(&next);
+        if stored.as_ref() == Some(&next) {
+            return Ok(keys);
+        }
+        match replace(users, stored.as_ref(), &next).await {
+            Ok(()) => return Ok(keys),
+            // Another instance was faster: its set is the one to start from.
+            Err(tintype_tables::Error::Condition(_)) => back_off(attempt).await?,
+            Err(error) => return Err(error),
+        }
+        attempt += 1;
+    }
+}
+
+/// Publishes the set `next`, if what is published is still `read`.
+async fn replace(users: &Table, read: Option<&published::Stored>, next: &published::Stored) -> Result<(), tintype_tables::Error> {
     let mut item = users::jwks().item();
-    item.insert("jwks".to_owned(), text(next));
+    item.insert("jwks".to_owned(), text(&next.jwks));
+    item.insert("times".to_owned(), text(&next.times));
     let put = users.client.put_item().table_name(&users.name).set_item(Some(item));
     let put = match read {
-        Some(jwks) => put.condition_expression("jwks = :read").expression_attribute_values(":read", text(jwks)),
+        Some(read) if read.times.is_empty() => {
+            let put = put.condition_expression("jwks = :jwks AND attribute_not_exists(times)");
+            put.expression_attribute_values(":jwks", text(&read.jwks))
+        }
+        Some(read) => {
+            let put = put.condition_expression("jwks = :jwks AND times = :times");
+            put.expression_attribute_values(":jwks", text(&read.jwks)).expression_attribute_values(":times", text(&read.times))
+        }
         None => put.condition_expression("attribute_not_exists(pk)"),
     };
     Box::pin(put.send()).await.map_err(failure)?;
@@ -95,6 +207,10 @@ async fn replace(users: &Table, read: Option<String>, next: String) -> Result<()
     responses((status = 200, description = "The set; it may be kept for five minutes", body = Object, content_type = "application/json"))
 )]
 pub(crate) async fn jwks(State(app): State<App>) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
-    (headers, app.keys.jwks.clone()).into_response()
+    let headers =
+        [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CACHE_CONTROL, format!("public, max-age={}", CACHE.as_secs()))];
+    (headers, app.keys.now().await.jwks.clone()).into_response()
 }
+
+#[cfg(test)]
+mod tests;

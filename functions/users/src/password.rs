@@ -1,5 +1,8 @@
 //! Passwords: which are taken, and how they are kept.
 
+pub(crate) mod change;
+mod common;
+
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{self, PasswordHasher, PasswordVerifier},
@@ -15,10 +18,16 @@ const MOST: usize = 128;
 /// A password composed (NFC, as RFC 8265 §4.2 asks): the same keys on another system are the same password.
 pub(crate) struct Password(String);
 
-/// Too short or too long; nothing else is asked of a password (NIST SP 800-63B §5.1.1.2).
+/// Why somebody should choose another one.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("must be {FEWEST} to {MOST} characters")]
-pub(crate) struct Length;
+pub(crate) enum Unfit {
+    #[error("must be {FEWEST} to {MOST} characters")]
+    Length,
+    #[error("is one of the passwords that are guessed first")]
+    Common,
+    #[error("is little else than your username, your e-mail address or our name")]
+    Personal,
+}
 
 /// Why nothing can be said of a password: never that it is wrong.
 #[derive(Debug, Error)]
@@ -36,10 +45,17 @@ impl From<HashError> for Problem {
 }
 
 impl Password {
-    /// A password that somebody chooses.
-    pub(crate) fn chosen(text: &str) -> Result<Self, Length> {
+    /// A password that somebody chooses, who is known by `username` and `email`.
+    pub(crate) fn chosen(text: &str, username: &str, email: &str) -> Result<Self, Unfit> {
         let password = Self::presented(text);
-        if (FEWEST..=MOST).contains(&password.0.chars().count()) { Ok(password) } else { Err(Length) }
+        if !(FEWEST..=MOST).contains(&password.0.chars().count()) {
+            return Err(Unfit::Length);
+        }
+        let local = email.split('@').next().unwrap_or_default();
+        if common::is_personal(&password.0, &[username, local, email, "tintype"]) {
+            return Err(Unfit::Personal);
+        }
+        if common::is_common(&password.0) { Err(Unfit::Common) } else { Ok(password) }
     }
 
     /// A password that somebody logs in with.
@@ -68,9 +84,12 @@ impl Password {
 /// A hash of the same cost as every other, made of nothing that is known.
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCA6KQ$5dVn0mFq0K3f1Yw2ZJm7Qe8sT9uXcB4aLh6RkPiGoNE";
 
-/// 19 MiB, two passes, one lane: the first choice of OWASP's password storage cheat sheet.
+/// The first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
+pub(crate) const MEMORY_KIB: u32 = 19 * 1024;
+pub(crate) const PASSES: u32 = 2;
+
 fn argon2id() -> Argon2<'static> {
-    const COST: Params = match Params::new(19 * 1024, 2, 1, None) {
+    const COST: Params = match Params::new(MEMORY_KIB, PASSES, 1, None) {
         Ok(params) => params,
         Err(_) => panic!("these are valid parameters"),
     };
@@ -81,13 +100,25 @@ fn argon2id() -> Argon2<'static> {
 mod tests {
     use super::*;
 
+    fn unfit(text: &str) -> Option<Unfit> {
+        Password::chosen(text, "ada", "countess@example.org").err()
+    }
+
     #[test]
     fn length_is_counted_in_characters() {
-        assert!(Password::chosen(&"é".repeat(8)).is_ok());
-        assert!(Password::chosen(&"é".repeat(128)).is_ok());
-        assert!(Password::chosen("1234567").is_err());
-        assert!(Password::chosen(&"x".repeat(129)).is_err());
-        assert!(Password::chosen(&"e\u{301}".repeat(7)).is_err());
+        let long = "les élèves à l'école ".repeat(7);
+        let first = |count: usize| long.chars().take(count).collect::<String>();
+        assert_eq!([8, 128].map(|count| unfit(&first(count))), [None, None]);
+        assert_eq!([7, 129].map(|count| unfit(&first(count))), [Some(Unfit::Length), Some(Unfit::Length)]);
+        assert_eq!(unfit(&"e\u{301}".repeat(7)), Some(Unfit::Length));
+    }
+
+    #[test]
+    fn common_and_personal_passwords_are_refused() {
+        assert_eq!(unfit("Passw0rd!"), Some(Unfit::Common));
+        assert_eq!(unfit("countess12"), Some(Unfit::Personal));
+        assert_eq!(unfit("ada-12345"), Some(Unfit::Personal));
+        assert_eq!(unfit("correct horse battery"), None);
     }
 
     #[tokio::test]

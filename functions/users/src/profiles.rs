@@ -5,16 +5,19 @@ pub(crate) mod store;
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tintype_auth::Identity;
-use tintype_core::{Time, UserId, name::Username};
-use tintype_edge::{Body, Checks, MaybeViewer, PathId, Problem, Viewer, responses};
-use tintype_tables::{Error, Table, users};
+use tintype_core::{Time, UserId, name::Username, profile::AvatarView, upload::AvatarUploadView};
+use tintype_edge::{Body, Checks, MaybeViewer, PathId, Problem, ProblemBody, Viewer, responses};
+use tintype_tables::{Error, Table, users, visibility};
 use utoipa::ToSchema;
 
 use crate::{
     App,
-    accounts::{self, store::Account},
+    accounts::{self, email_change::change_email, store::Account},
+    caller::Caller,
+    email::Email,
     fields,
     patch::Patch,
+    settings::{NotificationPatch, NotificationSettings},
 };
 use store::{Change, Profile};
 
@@ -26,21 +29,37 @@ pub(crate) struct Me {
     display_name: String,
     bio: Option<String>,
     website: Option<String>,
+    #[schema(required)]
+    avatar: Option<AvatarView>,
+    /// How the newest upload of a picture stands; `null` once the picture is there, or if there was none.
+    #[schema(required)]
+    avatar_upload: Option<AvatarUploadView>,
+    /// Only approved followers see what they post.
+    is_private: bool,
     /// Nobody else is shown it.
     email: String,
+    /// Whether logging in asks for a second factor.
+    totp_enabled: bool,
+    /// Of what they are notified.
+    notifications: NotificationSettings,
     created_at: Time,
 }
 
 impl Me {
     pub(crate) fn new(profile: Profile, account: Account) -> Self {
-        let Profile { card, bio, website } = profile;
+        let Profile { card, bio, website, avatar_upload, notified } = profile;
         Self {
             id: card.id,
+            avatar: card.avatar(),
+            avatar_upload: avatar_upload.map(|upload| upload.view(Time::now())),
+            is_private: card.is_private,
             username: card.username,
             display_name: card.display_name,
             bio,
             website,
             email: account.email,
+            totp_enabled: account.totp_secret.is_some(),
+            notifications: (&notified).into(),
             created_at: account.created_at,
         }
     }
@@ -54,6 +73,10 @@ pub(crate) struct User {
     display_name: String,
     bio: Option<String>,
     website: Option<String>,
+    #[schema(required)]
+    avatar: Option<AvatarView>,
+    /// Only approved followers see what they post, and whom they know.
+    is_private: bool,
     counts: Counts,
     /// Only where a viewer is known, and is somebody else.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,12 +94,27 @@ pub(crate) struct Counts {
 }
 
 /// How viewer and person stand to each other, as of now.
+#[expect(clippy::struct_excessive_bools, reason = "each is an edge of its own")]
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Relationship {
     /// The viewer follows the person.
     following: bool,
+    /// The viewer waits for the person's approval.
+    requested: bool,
     /// The person follows the viewer.
     followed_by: bool,
+    /// The viewer blocks the person.
+    blocking: bool,
+    /// The viewer has muted the person, who does not know.
+    muting: bool,
+}
+
+impl From<visibility::Relationship> for Relationship {
+    fn from(edges: visibility::Relationship) -> Self {
+        // That the person blocks the viewer is not said: such a person is not there.
+        let visibility::Relationship { following, requested, followed_by, blocking, blocked: _, muting } = edges;
+        Self { following, requested, followed_by, blocking, muting }
+    }
 }
 
 /// What a person changes about themselves: what is not there stays, `null` clears.
@@ -95,18 +133,41 @@ pub(crate) struct ProfileUpdate {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "https://example.org/ada")]
     website: Patch,
+    /// Whether only approved followers see one's posts. Whoever turns public approves all requests that wait.
+    is_private: Option<bool>,
+    /// Needs `current_password`.
+    #[schema(example = "ada@example.org")]
+    email: Option<String>,
+    /// With `email` only.
+    #[schema(example = "correct horse battery")]
+    current_password: Option<String>,
+    /// What is not there stays.
+    #[serde(default)]
+    notifications: NotificationPatch,
+}
+
+/// A new e-mail address, and the password that proves whose account it is.
+struct NewEmail {
+    email: Email,
+    password: String,
 }
 
 impl ProfileUpdate {
-    fn check(self) -> Result<Change, Problem> {
+    fn check(self) -> Result<(Change, Option<NewEmail>), Problem> {
         let mut checks = Checks::default();
         let display_name = checks.keep("/display_name", self.display_name.check(|name| fields::display_name(name).map(Some)));
         let bio = checks.keep("/bio", self.bio.check(fields::bio));
         let website = checks.keep("/website", self.website.check(fields::website));
-        let (Some(display_name), Some(bio), Some(website)) = (display_name, bio, website) else {
+        let email = checks.keep("/email", self.email.as_deref().map(str::parse::<Email>).transpose());
+        if self.email.is_some() && self.current_password.is_none() {
+            checks.reject("/current_password", "must be there with an e-mail address");
+        }
+        let (Some(display_name), Some(bio), Some(website), Some(email)) = (display_name, bio, website, email) else {
             return Err(checks.into_problem());
         };
-        Ok(Change { display_name, bio, website })
+        checks.finish()?;
+        let email = email.zip(self.current_password).map(|(email, password)| NewEmail { email, password });
+        Ok((Change { display_name, bio, website, is_private: self.is_private, notified: self.notifications }, email))
     }
 }
 
@@ -130,10 +191,26 @@ pub(crate) async fn own(State(app): State<App>, Viewer(viewer): Viewer) -> Resul
     tag = "users",
     request_body = ProfileUpdate,
     security(("access_token" = [])),
-    responses((status = 200, description = "What it is now", body = Me), responses::Authenticated, responses::WithBody)
+    responses(
+        (status = 200, description = "What it is now", body = Me),
+        (status = 403, description = "`wrong-password`, with `email`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`email-taken`", body = ProblemBody, content_type = "application/problem+json"),
+        responses::Authenticated,
+        responses::WithBody,
+    )
 )]
-pub(crate) async fn update(State(app): State<App>, Viewer(viewer): Viewer, Body(body): Body<ProfileUpdate>) -> Result<Json<Me>, Problem> {
-    let profile = store::change(&app.users, viewer.user_id, body.check()?).await?;
+pub(crate) async fn update(
+    State(app): State<App>,
+    Viewer(viewer): Viewer,
+    caller: Caller,
+    Body(body): Body<ProfileUpdate>,
+) -> Result<Json<Me>, Problem> {
+    let (change, email) = body.check()?;
+    // First what may be refused. If the rest fails, the same request again finds the address changed, and goes on.
+    if let Some(NewEmail { email, password }) = email {
+        change_email(&app, viewer.user_id, &caller, email, &password).await?;
+    }
+    let profile = store::change(&app.users, viewer.user_id, change, Time::now()).await?;
     me(&app, viewer, profile).await
 }
 
@@ -145,6 +222,8 @@ async fn me(app: &App, viewer: Identity, profile: Option<Profile>) -> Result<Jso
 }
 
 /// A person's profile.
+///
+/// Of a private account everybody sees this much. Who is blocked by the person finds nobody.
 #[utoipa::path(
     get,
     path = "/users/{username}",
@@ -162,8 +241,22 @@ pub(crate) async fn of_another(
     let viewer = viewer.map(|viewer| viewer.user_id).filter(|viewer| *viewer != id);
     let (profile, counts, relationship) =
         tokio::try_join!(store::read(&app.users, id), counts(&app, id), relationship(&app.users, viewer, id))?;
-    let Profile { card, bio, website } = profile.ok_or_else(Problem::not_found)?;
-    Ok(Json(User { id, username: card.username, display_name: card.display_name, bio, website, counts, relationship }))
+    if relationship.is_some_and(|relationship| relationship.blocked) {
+        return Err(Problem::not_found());
+    }
+    let Profile { card, bio, website, avatar_upload: _, notified: _ } = profile.ok_or_else(Problem::not_found)?;
+    let avatar = card.avatar();
+    Ok(Json(User {
+        id,
+        username: card.username,
+        display_name: card.display_name,
+        bio,
+        website,
+        avatar,
+        is_private: card.is_private,
+        counts,
+        relationship: relationship.map(Into::into),
+    }))
 }
 
 async fn counts(app: &App, id: UserId) -> Result<Counts, Error> {
@@ -171,9 +264,7 @@ async fn counts(app: &App, id: UserId) -> Result<Counts, Error> {
     Ok(Counts { posts, followers: follows.followers, following: follows.following })
 }
 
-async fn relationship(users: &Table, viewer: Option<UserId>, person: UserId) -> Result<Option<Relationship>, Error> {
+async fn relationship(users: &Table, viewer: Option<UserId>, person: UserId) -> Result<Option<visibility::Relationship>, Error> {
     let Some(viewer) = viewer else { return Ok(None) };
-    let (following, followed_by) =
-        tokio::try_join!(users::followed_since(users, viewer, person), users::followed_since(users, person, viewer))?;
-    Ok(Some(Relationship { following: following.is_some(), followed_by: followed_by.is_some() }))
+    visibility::Relationship::read(users, viewer, person).await.map(Some)
 }

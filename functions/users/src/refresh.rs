@@ -183,6 +183,7 @@ mod tests {
                 created_at: at(now),
                 user_agent: None,
                 expires_at: i64::MAX,
+                password_version: 0,
             });
             for (back, later) in presentations {
                 now += later;

@@ -1,5 +1,6 @@
-//! Logging in and out, and staying logged in.
+//! Staying logged in, and logging out; [`log_in`] says how it begins.
 
+pub(crate) mod log_in;
 pub(crate) mod store;
 
 use std::str::FromStr;
@@ -12,7 +13,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tintype_auth::{Claims, LIFETIME};
-use tintype_core::{SessionId, Time, UserId};
+use tintype_core::{SessionId, Time};
 use tintype_edge::{Body, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
 use tintype_tables::users::{self, Session};
 use tintype_telemetry as telemetry;
@@ -20,21 +21,9 @@ use utoipa::ToSchema;
 
 use crate::{
     App, accounts,
-    password::Password,
-    profiles::{self, Me},
+    profiles::Me,
     refresh::{Decision, RefreshToken, rotate},
 };
-
-/// A person who has an account.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LogIn {
-    /// Username or e-mail address.
-    #[schema(example = "ada")]
-    login: String,
-    #[schema(example = "correct horse battery")]
-    password: String,
-}
 
 /// A session that is to go on.
 #[derive(Deserialize, ToSchema)]
@@ -105,35 +94,6 @@ impl FromStr for Which {
     }
 }
 
-/// Logs in.
-#[utoipa::path(
-    post,
-    path = "/sessions",
-    tag = "sessions",
-    request_body = LogIn,
-    responses(
-        (status = 201, description = "Tokens for this device", body = SignedIn),
-        (status = 401, description = "`invalid-credentials`: no such account, or another password", body = ProblemBody, content_type = "application/problem+json"),
-        responses::WithBody,
-    )
-)]
-pub(crate) async fn log_in(State(app): State<App>, headers: HeaderMap, Body(body): Body<LogIn>) -> Result<Response, Problem> {
-    let refused = || Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "There is no account with this login and password.");
-    // Who has no account costs the same reads and the same hash as who has: the time of the answer says nothing.
-    let user_id = accounts::store::find_by_login(&app.users, &body.login).await?.unwrap_or_else(UserId::new);
-    let account = accounts::store::read(&app.users, user_id).await?;
-    let password_hash = account.as_ref().map(|account| account.password_hash.clone());
-    if !Password::presented(&body.password).matches(password_hash).await? {
-        return Err(refused());
-    }
-    let account = account.ok_or_else(refused)?;
-    let profile = profiles::store::read(&app.users, user_id).await?.ok_or_else(refused)?;
-    let now = Time::now();
-    let session = store::begin(&headers, now);
-    store::write(&app.users, user_id, &session).await?;
-    signed_in(&app, StatusCode::CREATED, Me::new(profile, account), &session, now)
-}
-
 /// Renews a session's tokens.
 ///
 /// Each refresh token is good for one renewal. If the answer gets lost, the same token is answered with the same refresh token again,
@@ -150,10 +110,10 @@ pub(crate) async fn log_in(State(app): State<App>, headers: HeaderMap, Body(body
     )
 )]
 pub(crate) async fn refresh(State(app): State<App>, Body(body): Body<Refresh>) -> Result<Response, Problem> {
-    let presented = app.keys.refresh.open(&body.refresh_token).ok_or_else(ended)?;
+    let presented = app.keys.now().await.open(&body.refresh_token).ok_or_else(ended)?;
     let now = Time::now();
     let generation = successor(&app, presented, now).await?;
-    let tokens = tokens(&app, RefreshToken { generation, ..presented }, now)?;
+    let tokens = tokens(&app, RefreshToken { generation, ..presented }, now).await?;
     Ok(unkept(StatusCode::OK, tokens))
 }
 
@@ -162,7 +122,14 @@ async fn successor(app: &App, presented: RefreshToken, now: Time) -> Result<u64,
     let RefreshToken { user_id, session_id, generation } = presented;
     // Whoever loses against another renewal has a new session to judge; the loser's token is the previous one then: twice at most.
     loop {
+        // The account first: a session that changes the password meanwhile is newer than it, and not older.
+        let account = accounts::store::read(&app.users, user_id).await?.ok_or_else(ended)?;
         let session = users::live_session(&app.users, user_id, session_id, now).await?.ok_or_else(ended)?;
+        if session.password_version < account.password_version {
+            // Whoever changed the password has not come to delete it, or has died before.
+            store::end(&app.users, user_id, session_id, now).await?;
+            return Err(ended());
+        }
         match rotate(&session, generation, now) {
             Decision::Rotate => {
                 if let Some(next) = store::advance(&app.users, user_id, &session, now).await? {
@@ -221,24 +188,25 @@ pub(crate) async fn end(State(app): State<App>, Viewer(viewer): Viewer, PathId(w
 }
 
 /// The answer to whoever has just proved who they are.
-pub(crate) fn signed_in(app: &App, status: StatusCode, user: Me, session: &Session, now: Time) -> Result<Response, Problem> {
+pub(crate) async fn signed_in(app: &App, status: StatusCode, user: Me, session: &Session, now: Time) -> Result<Response, Problem> {
     let token = RefreshToken { user_id: user.id, session_id: session.id, generation: session.generation };
-    let tokens = tokens(app, token, now)?;
+    let tokens = tokens(app, token, now).await?;
     Ok(unkept(status, SignedIn { user, tokens }))
 }
 
-fn tokens(app: &App, refresh: RefreshToken, now: Time) -> Result<Tokens, Problem> {
+async fn tokens(app: &App, refresh: RefreshToken, now: Time) -> Result<Tokens, Problem> {
     let claims = Claims::new(refresh.user_id, refresh.session_id, now);
+    let keys = app.keys.now().await;
     Ok(Tokens {
-        access_token: app.keys.signer.sign(&claims).map_err(Problem::internal)?,
-        refresh_token: app.keys.refresh.seal(&refresh),
+        access_token: keys.signer.sign(&claims).map_err(Problem::internal)?,
+        refresh_token: keys.seal(&refresh),
         expires_in: LIFETIME.as_secs(),
         token_type: "Bearer",
     })
 }
 
 /// Nobody on the way may keep a token (RFC 6749 §5.1).
-fn unkept(status: StatusCode, body: impl Serialize) -> Response {
+pub(crate) fn unkept(status: StatusCode, body: impl Serialize) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

@@ -1,6 +1,6 @@
 //! The Ed25519 key: private for who signs, public (a JWK set, RFC 7517) for who verifies.
 
-use std::{collections::HashMap, iter};
+use std::collections::HashMap;
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -12,14 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::token::{Claims, TYP};
 
-/// How many keys are published: the newest, and those that were it before, whose last tokens are still about.
-const MOST_KEYS: usize = 3;
-
 /// Signs access tokens; only `users` has one.
 pub struct Signer {
     header: Header,
     key: EncodingKey,
     public: Jwk,
+    #[cfg(test)]
+    pair: Ed25519KeyPair,
 }
 
 impl Signer {
@@ -32,7 +31,13 @@ impl Signer {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYP.to_owned());
         header.kid = Some(public.kid.clone());
-        Self { header, key: EncodingKey::from_ed_der(document.as_ref()), public }
+        Self {
+            header,
+            key: EncodingKey::from_ed_der(document.as_ref()),
+            public,
+            #[cfg(test)]
+            pair,
+        }
     }
 
     /// The token that says `claims`.
@@ -40,15 +45,20 @@ impl Signer {
         jsonwebtoken::encode(&self.header, claims, &self.key)
     }
 
-    /// The set of the public key alone, as JSON.
-    pub fn jwks(&self) -> String {
-        written(vec![self.public.clone()])
+    /// The public key.
+    pub fn public(&self) -> &Jwk {
+        &self.public
     }
 
-    /// The set `published` with the public key in the first place: what the keys before it have signed goes on being good.
-    pub fn jwks_beside(&self, published: &str) -> Result<String, serde_json::Error> {
-        let others = ours(published)?.filter(|key| key.kid != self.public.kid);
-        Ok(written(iter::once(self.public.clone()).chain(others).take(MOST_KEYS).collect()))
+    /// The set of the public key alone, as JSON.
+    pub fn jwks(&self) -> String {
+        write_jwks([&self.public])
+    }
+
+    /// The signature of anything: tests forge tokens with it.
+    #[cfg(test)]
+    pub(crate) fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.pair.sign(bytes).as_ref().to_vec()
     }
 }
 
@@ -59,7 +69,7 @@ impl Keys {
     /// Reads a JWK set; keys of another kind than ours are passed over, as RFC 7517 §5 asks.
     pub fn from_jwks(json: &str) -> Result<Self, serde_json::Error> {
         let decoding = |jwk: Jwk| Some((jwk.kid, DecodingKey::from_ed_components(&jwk.x).ok()?));
-        Ok(Self(ours(json)?.filter_map(decoding).collect()))
+        Ok(Self(read_jwks(json)?.into_iter().filter_map(decoding).collect()))
     }
 
     /// The key called `kid`.
@@ -68,24 +78,25 @@ impl Keys {
     }
 }
 
-/// The keys of our kind in a JWK set.
-fn ours(json: &str) -> Result<impl Iterator<Item = Jwk>, serde_json::Error> {
+/// The keys of our kind in a JWK set, in its order.
+pub fn read_jwks(json: &str) -> Result<Vec<Jwk>, serde_json::Error> {
     let set: JwkSet<serde_json::Value> = serde_json::from_str(json)?;
-    Ok(set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()).filter(Jwk::is_ed25519))
+    Ok(set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()).filter(Jwk::is_ed25519).collect())
 }
 
-fn written(keys: Vec<Jwk>) -> String {
-    serde_json::to_string(&JwkSet { keys }).expect("strings are JSON")
+/// A JWK set as JSON.
+pub fn write_jwks<'a>(keys: impl IntoIterator<Item = &'a Jwk>) -> String {
+    serde_json::to_string(&JwkSet { keys: keys.into_iter().collect() }).expect("strings are JSON")
 }
 
 #[derive(Serialize, Deserialize)]
-struct JwkSet<K = Jwk> {
+struct JwkSet<K> {
     keys: Vec<K>,
 }
 
 /// An Ed25519 public key (RFC 8037 §2).
-#[derive(Clone, Serialize, Deserialize)]
-struct Jwk {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwk {
     kty: String,
     crv: String,
     alg: String,
@@ -104,6 +115,11 @@ impl Jwk {
         Self { kty: "OKP".into(), crv: "Ed25519".into(), alg: "EdDSA".into(), usage: "sig".into(), kid, x }
     }
 
+    /// Its name: a thumbprint, so that one key has one name.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     fn is_ed25519(&self) -> bool {
         self.kty == "OKP" && self.crv == "Ed25519" && self.alg == "EdDSA" && self.usage == "sig"
     }
@@ -113,30 +129,19 @@ impl Jwk {
 mod tests {
     use super::*;
 
-    fn signer(number: usize) -> Signer {
-        Signer::from_secret(&format!("secret {number}"))
-    }
-
-    fn kids(jwks: &str) -> Vec<String> {
-        ours(jwks).unwrap().map(|key| key.kid).collect()
-    }
-
-    fn kids_of(numbers: &[usize]) -> Vec<String> {
-        numbers.iter().map(|number| signer(*number).public.kid).collect()
+    #[test]
+    fn a_set_that_is_read_again_is_the_same() {
+        let keys = ["one", "two"].map(|secret| Signer::from_secret(secret).public().clone());
+        assert_eq!(read_jwks(&write_jwks(&keys)).unwrap(), keys);
     }
 
     #[test]
-    fn a_new_key_stands_beside_the_last_two() {
-        let mut jwks = signer(0).jwks();
-        for (number, expected) in [(0, &[0][..]), (1, &[1, 0]), (1, &[1, 0]), (2, &[2, 1, 0]), (3, &[3, 2, 1]), (2, &[2, 3, 1])] {
-            jwks = signer(number).jwks_beside(&jwks).unwrap();
-            assert_eq!(kids(&jwks), kids_of(expected));
-        }
-    }
-
-    #[test]
-    fn a_set_that_holds_the_key_in_the_first_place_stays_as_it_is() {
-        let jwks = signer(1).jwks_beside(&signer(0).jwks()).unwrap();
-        assert_eq!(signer(1).jwks_beside(&jwks).unwrap(), jwks);
+    fn keys_of_other_kinds_are_passed_over() {
+        let ours = Signer::from_secret("one").public().clone();
+        let mut set: serde_json::Value = serde_json::from_str(&write_jwks([&ours])).unwrap();
+        let keys = set["keys"].as_array_mut().unwrap();
+        keys.insert(0, serde_json::json!({"kty": "oct", "alg": "HS256", "k": "AAAA", "kid": ours.kid()}));
+        keys.push(serde_json::json!({"kty": "RSA", "kid": "other", "n": "AQAB", "e": "AQAB"}));
+        assert_eq!(read_jwks(&set.to_string()).unwrap(), [ours]);
     }
 }

@@ -7,6 +7,6 @@ mod token;
 mod verifier;
 
 pub use bearer::bearer;
-pub use keys::{Keys, Signer};
+pub use keys::{Jwk, Keys, Signer, read_jwks, write_jwks};
 pub use token::{Claims, LIFETIME, TokenError, verify};
 pub use verifier::{AuthError, Identity, Verifier};

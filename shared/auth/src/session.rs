@@ -16,26 +16,27 @@ const MOST_REMEMBERED: usize = 10_000;
 
 #[derive(Default)]
 pub(crate) struct Sessions {
-    seen_alive: Mutex<HashMap<SessionId, Time>>,
+    /// By whose they are, too: a session is nobody else's.
+    seen_alive: Mutex<HashMap<(UserId, SessionId), Time>>,
 }
 
 impl Sessions {
     pub(crate) async fn is_alive(&self, table: &Table, user: UserId, session: SessionId, now: Time) -> Result<bool, Error> {
-        if self.seen_at(session).is_some_and(|seen| now.since(seen) < MEMORY) {
+        if self.seen_at((user, session)).is_some_and(|seen| now.since(seen) < MEMORY) {
             return Ok(true);
         }
         let alive = users::live_session(table, user, session, now).await?.is_some();
         if alive {
-            self.remember(session, now);
+            self.remember((user, session), now);
         }
         Ok(alive)
     }
 
-    fn seen_at(&self, session: SessionId) -> Option<Time> {
+    fn seen_at(&self, session: (UserId, SessionId)) -> Option<Time> {
         self.seen_alive.lock().unwrap_or_else(PoisonError::into_inner).get(&session).copied()
     }
 
-    fn remember(&self, session: SessionId, now: Time) {
+    fn remember(&self, session: (UserId, SessionId), now: Time) {
         let mut seen = self.seen_alive.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST_REMEMBERED {
             seen.clear();

@@ -35,9 +35,12 @@ pub struct Identity {
 /// Why nobody could be told.
 #[derive(Debug, Error)]
 pub enum AuthError {
-    /// The token is no good, or its session has ended.
-    #[error("the access token is missing, not valid, or no longer valid")]
+    /// Nobody of ours has signed the token, or not for this.
+    #[error("the access token is missing or not valid")]
     Refused,
+    /// The token was good: its time is over, or its session has ended. Apps come with such tokens in the course of things.
+    #[error("the access token is no longer valid")]
+    Ended,
     /// Keys or sessions can't be read.
     #[error(transparent)]
     Table(#[from] tintype_tables::Error),
@@ -56,24 +59,27 @@ impl Verifier {
         Self { users, keys: Mutex::default(), sessions: Sessions::default() }
     }
 
+    /// The table that it reads: whoever needs a client has one with a warm connection there.
+    pub fn users(&self) -> &Table {
+        &self.users
+    }
+
     /// Who `token` stands for at `now`.
     pub async fn identify(&self, token: &str, now: Time) -> Result<Identity, AuthError> {
         let claims = self.claims(token, now).await?;
         if !self.sessions.is_alive(&self.users, claims.sub, claims.sid, now).await? {
-            return Err(AuthError::Refused);
+            return Err(AuthError::Ended);
         }
         Ok(Identity { user_id: claims.sub, session_id: claims.sid, expires_at: claims.exp })
     }
 
     async fn claims(&self, token: &str, now: Time) -> Result<Claims, AuthError> {
         let keys = self.keys(now, KEYS_MEMORY).await?;
-        match verify(token, &keys, now) {
-            Err(TokenError::UnknownKey) => {
-                let keys = self.keys(now, KEYS_PATIENCE).await?;
-                verify(token, &keys, now).map_err(|_| AuthError::Refused)
-            }
-            result => result.map_err(|_| AuthError::Refused),
-        }
+        let result = match verify(token, &keys, now) {
+            Err(TokenError::UnknownKey) => verify(token, &*self.keys(now, KEYS_PATIENCE).await?, now),
+            result => result,
+        };
+        result.map_err(|error| if error == TokenError::Expired { AuthError::Ended } else { AuthError::Refused })
     }
 
     /// The public keys, read no longer than `memory` ago.

@@ -1,52 +1,95 @@
-//! A follow: an edge on both sides, a count on both sides, and the fence between, in one transaction.
+//! A follow, or the request for one: decided by what stands between two people, and written if it still stands.
 //!
-//! The transaction holds or fails by the edge's own condition: whatever is repeated, counts equal edges.
+//! Each transaction holds or fails by its own conditions: whatever is repeated or crosses another, counts equal edges.
 
-use tintype_core::{Time, UserId, event::What};
+use tintype_core::{Time, UserId, profile::ProfileCard};
 use tintype_tables::{
     Error, Table,
-    feeds::FENCE_LIFETIME,
-    outbox,
-    table::{number, text},
+    graph::{self, since},
     users,
+    visibility::Relationship,
     writes::{self, Place, Transaction},
 };
+use tokio::try_join;
 
-/// `follower` follows `followee`, if they did not already.
-pub(crate) async fn follow(users: &Table, follower: UserId, followee: UserId, now: Time) -> Result<(), Error> {
-    let since = || ("since".to_owned(), text(now.to_string()));
-    let mut edge = users::following(follower, followee).item();
-    edge.extend([since()]);
-    outbox::speak(&mut edge, What::FollowChanged { follower_id: follower, followee_id: followee }, now);
-    let mut other_side = users::follower(followee, follower).item();
-    other_side.extend([since()]);
-    let mut transaction = Transaction::default();
-    let edge = transaction.push(writes::put_new(users, edge));
+/// How it stands after somebody wanted to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// They follow.
+    Following,
+    /// They wait for an approval.
+    Requested,
+    /// They block whom they want to follow.
+    Blocking,
+    /// There is nobody whom they could follow, or nobody who lets them.
+    Nobody,
+}
+
+/// `follower` follows `followee`, or requests to, if they did not already.
+pub(crate) async fn follow(users: &Table, follower: UserId, followee: UserId, now: Time) -> Result<Followed, Error> {
+    graph::settle(|| async move {
+        let profile = users::profile(followee);
+        let (card, edges) = try_join!(users.get::<ProfileCard>(&profile, true), Relationship::read(users, follower, followee))?;
+        let Some(card) = card.filter(|_| !edges.blocked) else { return Ok(Some(Followed::Nobody)) };
+        if edges.blocking {
+            return Ok(Some(Followed::Blocking));
+        }
+        if edges.following {
+            return Ok(Some(Followed::Following));
+        }
+        let mut transaction = Transaction::default();
+        let (edge, outcome) = if card.is_private {
+            (request(&mut transaction, users, follower, followee, now), Followed::Requested)
+        } else {
+            // A request may be left from when the account was private.
+            graph::drop_request(&mut transaction, users, follower, followee);
+            (graph::connect(&mut transaction, users, follower, followee, now), Followed::Following)
+        };
+        for block in [users::blocking(followee, follower), users::blocking(follower, followee)] {
+            transaction.push(writes::check_absent(users, &block));
+        }
+        match transaction.commit(users).await {
+            Ok(()) => Ok(Some(outcome)),
+            // Somebody else has written the same edge meanwhile.
+            Err(Error::Condition(failed)) if edge.is_in(&failed) => Ok(Some(outcome)),
+            Err(Error::Condition(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+/// A request, of which there must be none yet: the place of this condition. The account must be private when it is written: none
+/// comes after all have been approved. Follows of public accounts don't ask, so that the much followed's profiles are not all contended for.
+fn request(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, now: Time) -> Place {
+    let mut item = users::requested(follower, followee).item();
+    item.extend([since(now)]);
+    let mut other_side = users::request(followee, follower).item();
+    other_side.extend([since(now)]);
+    let edge = transaction.push(writes::put_new(users, item));
     transaction.push(writes::put(users, other_side));
-    transaction.push(writes::add(users, &users::follower_count(followee, follower), 1));
-    transaction.push(writes::add(users, &users::following_count(follower, followee), 1));
-    transaction.push(writes::delete(users, &users::fence(follower, followee)));
-    unless_done(transaction.commit(users).await, edge)
+    transaction.push(writes::check_absent(users, &users::following(follower, followee)));
+    graph::demand_privacy(transaction, users, followee, true);
+    edge
 }
 
-/// `follower` does not follow `followee` any more, if they did; a fence hides what is already in the timeline.
-pub(crate) async fn unfollow(users: &Table, follower: UserId, followee: UserId, now: Time) -> Result<(), Error> {
-    let mut fence = users::fence(follower, followee).item();
-    fence.extend([("since".to_owned(), text(now.to_string())), ("expires_at".to_owned(), number(now.plus(FENCE_LIFETIME).as_seconds()))]);
-    outbox::speak(&mut fence, What::FollowChanged { follower_id: follower, followee_id: followee }, now);
-    let mut transaction = Transaction::default();
-    let edge = transaction.push(writes::delete_present(users, &users::following(follower, followee)));
-    transaction.push(writes::delete(users, &users::follower(followee, follower)));
-    transaction.push(writes::add(users, &users::follower_count(followee, follower), -1));
-    transaction.push(writes::add(users, &users::following_count(follower, followee), -1));
-    transaction.push(writes::put(users, fence));
-    unless_done(transaction.commit(users).await, edge)
-}
-
-/// If the edge's condition did not hold, all is as it should be.
-fn unless_done(result: Result<(), Error>, edge: Place) -> Result<(), Error> {
-    match result {
-        Err(Error::Condition(failed)) if edge.is_in(&failed) => Ok(()),
-        result => result,
-    }
+/// `follower` neither follows `followee` any more, nor wants to. `false`: `followee` is nobody that `follower` may know of.
+pub(crate) async fn unfollow(users: &Table, follower: UserId, followee: UserId, now: Time) -> Result<bool, Error> {
+    graph::settle(|| async move {
+        let edges = Relationship::read(users, follower, followee).await?;
+        if edges.blocked {
+            return Ok(Some(false));
+        }
+        let mut transaction = Transaction::default();
+        if edges.following {
+            graph::disconnect(&mut transaction, users, follower, followee, now);
+        } else if edges.requested {
+            transaction.push(writes::delete_present(users, &users::requested(follower, followee)));
+            transaction.push(writes::delete(users, &users::request(followee, follower)));
+        } else {
+            return Ok(Some(true));
+        }
+        Ok(graph::commit(transaction, users).await?.map(|()| true))
+    })
+    .await
 }

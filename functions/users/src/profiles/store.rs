@@ -1,15 +1,18 @@
 //! Profiles.
 
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use serde::{Deserialize, Serialize};
-use tintype_core::{UserId, name::Username, profile::ProfileCard};
+use tintype_core::{Time, UserId, event::What, name::Username, profile::ProfileCard, upload::AvatarUpload};
 use tintype_tables::{
-    Error, Table, posts,
-    table::{failure, text, write_units},
+    Error, Table, outbox, posts,
+    table::{Item, failure, text, write_units},
     users,
 };
 
-use crate::patch::Patch;
+use crate::{
+    patch::Patch,
+    settings::{NotificationPatch, Notified},
+};
 
 /// How others see a person: the card that other services read, and what only this one does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,13 +23,19 @@ pub(crate) struct Profile {
     pub(crate) bio: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) website: Option<String>,
+    /// The newest ticket for a picture, until the picture is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) avatar_upload: Option<AvatarUpload>,
+    #[serde(flatten)]
+    pub(crate) notified: Notified,
 }
 
 impl Profile {
     /// The profile of a new person.
     pub(crate) fn new(id: UserId, username: Username, display_name: Option<String>) -> Self {
         let display_name = display_name.unwrap_or_else(|| username.to_string());
-        Self { card: ProfileCard { id, username, display_name }, bio: None, website: None }
+        let card = ProfileCard { id, username, display_name, is_private: false, avatar: None };
+        Self { card, bio: None, website: None, avatar_upload: None, notified: Notified::default() }
     }
 }
 
@@ -36,23 +45,37 @@ pub(crate) struct Change {
     pub(crate) display_name: Patch,
     pub(crate) bio: Patch,
     pub(crate) website: Patch,
+    /// `None`: as it is.
+    pub(crate) is_private: Option<bool>,
+    pub(crate) notified: NotificationPatch,
 }
 
 impl Change {
     /// The update expression, and the values in it; `None` if nothing changes.
-    fn expression(self) -> Option<(String, Vec<(String, String)>)> {
-        let (mut set, mut remove, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    fn expression(self, user_id: UserId, now: Time) -> Option<(String, Item)> {
+        let (mut set, mut remove, mut values) = (Vec::new(), Vec::new(), Item::new());
         for (attribute, patch) in [("display_name", self.display_name), ("bio", self.bio), ("website", self.website)] {
             match patch {
                 Patch::Set(value) => {
                     set.push(format!("{attribute} = :{attribute}"));
-                    values.push((format!(":{attribute}"), value));
+                    values.insert(format!(":{attribute}"), text(value));
                 }
                 // Without a name of their own people are called by their username.
                 Patch::Clear if attribute == "display_name" => set.push("display_name = username".to_owned()),
                 Patch::Clear => remove.push(attribute.to_owned()),
                 Patch::Keep => {}
             }
+        }
+        for (attribute, value) in self.notified.assignments() {
+            set.push(format!("{attribute} = :{attribute}"));
+            values.insert(format!(":{attribute}"), AttributeValue::Bool(value));
+        }
+        if let Some(is_private) = self.is_private {
+            set.push("is_private = :is_private, event_id = :event_id, event = :event".to_owned());
+            values.insert(":is_private".to_owned(), AttributeValue::Bool(is_private));
+            let mut spoken = Item::new();
+            outbox::speak(&mut spoken, What::PrivacyChanged { user_id }, now);
+            values.extend(spoken.into_iter().map(|(attribute, value)| (format!(":{attribute}"), value)));
         }
         let clause = |verb: &str, parts: Vec<String>| (!parts.is_empty()).then(|| format!("{verb} {}", parts.join(", ")));
         let clauses: Vec<String> = [clause("SET", set), clause("REMOVE", remove)].into_iter().flatten().collect();
@@ -66,20 +89,24 @@ pub(crate) async fn read(users: &Table, user: UserId) -> Result<Option<Profile>,
 }
 
 /// Changes a profile, and answers what it is now. `None`: there is none.
-pub(crate) async fn change(users: &Table, user: UserId, change: Change) -> Result<Option<Profile>, Error> {
-    let Some((expression, values)) = change.expression() else { return read(users, user).await };
-    let mut request = users
+pub(crate) async fn change(users: &Table, user: UserId, mut change: Change, now: Time) -> Result<Option<Profile>, Error> {
+    if change.is_private.is_some() {
+        // Said once more, it is no news: photographs would be moved to where they are.
+        let Some(profile) = read(users, user).await? else { return Ok(None) };
+        change.is_private = change.is_private.filter(|is_private| *is_private != profile.card.is_private);
+    }
+    let Some((expression, values)) = change.expression(user, now) else { return read(users, user).await };
+    let request = users
         .client
         .update_item()
         .table_name(&users.name)
         .set_key(Some(users::profile(user).item()))
         .update_expression(expression)
         .condition_expression("attribute_exists(pk)")
+        // An empty map is refused.
+        .set_expression_attribute_values((!values.is_empty()).then_some(values))
         .return_values(ReturnValue::AllNew)
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    for (name, value) in values {
-        request = request.expression_attribute_values(name, text(value));
-    }
     match Box::pin(request.send()).await.map_err(failure) {
         Ok(answer) => {
             write_units(answer.consumed_capacity.as_slice());
@@ -103,7 +130,6 @@ pub(crate) async fn published_posts(posts: &Table, author: UserId) -> Result<i64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tintype_tables::table::Item;
 
     #[test]
     fn other_services_read_a_profile_as_a_card() {
@@ -117,14 +143,26 @@ mod tests {
 
     #[test]
     fn an_update_says_what_changes_and_nothing_else() {
+        let (id, now) = (UserId::new(), Time::now());
         let set = |text: &str| Patch::Set(text.to_owned());
-        assert_eq!(Change::default().expression(), None);
-        let change = Change { display_name: set("Ada"), bio: Patch::Clear, website: set("https://example.org") };
-        let (expression, values) = change.expression().unwrap();
+        assert_eq!(Change::default().expression(id, now), None);
+        let change = Change { display_name: set("Ada"), bio: Patch::Clear, website: set("https://example.org"), ..Change::default() };
+        let (expression, values) = change.expression(id, now).unwrap();
         assert_eq!(expression, "SET display_name = :display_name, website = :website REMOVE bio");
-        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(values, [(":display_name", "Ada"), (":website", "https://example.org")]);
+        let expected = [(":display_name", "Ada"), (":website", "https://example.org")];
+        assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), text(value))).into());
         let change = Change { display_name: Patch::Clear, ..Change::default() };
-        assert_eq!(change.expression(), Some(("SET display_name = username".to_owned(), vec![])));
+        assert_eq!(change.expression(id, now), Some(("SET display_name = username".to_owned(), Item::new())));
+    }
+
+    #[test]
+    fn a_profile_speaks_when_it_turns_private_or_public_and_only_then() {
+        let change = Change { bio: Patch::Clear, is_private: Some(true), ..Change::default() };
+        let (expression, values) = change.expression(UserId::new(), Time::now()).unwrap();
+        assert_eq!(expression, "SET is_private = :is_private, event_id = :event_id, event = :event REMOVE bio");
+        assert!(values[":event"].as_s().unwrap().contains("privacy.changed"));
+        assert_eq!(values[":is_private"], AttributeValue::Bool(true));
+        let change = Change { bio: Patch::Clear, ..Change::default() };
+        assert!(!change.expression(UserId::new(), Time::now()).unwrap().0.contains("event"));
     }
 }

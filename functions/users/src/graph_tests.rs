@@ -1,0 +1,197 @@
+//! Follows, requests, approvals and blocks that cross each other, in an embedded database: whatever the order, the end is exact.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use dynoxide::Database;
+use futures::future::join_all;
+use serde_json::json;
+use tintype_core::{Time, UserId};
+use tintype_tables::{
+    Key, Page,
+    graph::{self, Approval},
+    table::Query,
+    users,
+    visibility::{Relationship, fences_of},
+};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{
+    blocks::store::{block, unblock},
+    follows::store::{Followed, follow, unfollow},
+    profiles::store::{Change, Profile, change},
+};
+
+async fn empty_table() -> Table {
+    let database = Database::memory().unwrap();
+    let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
+    let attributes = json!([{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}]);
+    let request = json!({"TableName": "users", "KeySchema": key, "AttributeDefinitions": attributes, "BillingMode": "PAY_PER_REQUEST"});
+    database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    Table { client: Client::from_conf(config), name: "users".to_owned() }
+}
+
+async fn person(table: &Table, name: &str) -> UserId {
+    let id = UserId::new();
+    let mut item = serde_dynamo::to_item::<_, tintype_tables::table::Item>(Profile::new(id, name.parse().unwrap(), None)).unwrap();
+    item.extend(users::profile(id).item());
+    table.client.put_item().table_name("users").set_item(Some(item)).send().await.unwrap();
+    id
+}
+
+async fn turn(table: &Table, user: UserId, is_private: bool) {
+    change(table, user, Change { is_private: Some(is_private), ..Change::default() }, Time::now()).await.unwrap();
+}
+
+async fn approve(table: &Table, followee: UserId, follower: UserId, approval: Approval) -> bool {
+    graph::approve(table, followee, follower, approval, Time::now()).await.unwrap()
+}
+
+async fn others(table: &Table, user: UserId, prefix: &str) -> BTreeSet<UserId> {
+    let query = Query { pk: users::partition(user), prefix: Some(prefix), after: None, descending: false, consistent: true, limit: 1000 };
+    users::edges(table, query).await.unwrap().items.into_iter().collect()
+}
+
+/// What must hold between any two people, always: both sides agree, counts equal edges, and there is a follow, a request, or neither, and
+/// neither across a block.
+async fn all_is_exact(table: &Table, people: &[UserId]) {
+    for &ada in people {
+        let following = others(table, ada, users::FOLLOWING).await;
+        let followers = others(table, ada, users::FOLLOWERS).await;
+        let counts = users::follow_counts(table, ada).await.unwrap();
+        let edges = [following.len(), followers.len()].map(|edges| i64::try_from(edges).unwrap());
+        assert_eq!([counts.following, counts.followers], edges);
+        for &bob in people.iter().filter(|bob| **bob != ada) {
+            assert_eq!(following.contains(&bob), others(table, bob, users::FOLLOWERS).await.contains(&ada));
+            let waits = others(table, ada, users::REQUESTED).await.contains(&bob);
+            assert_eq!(waits, others(table, bob, users::REQUESTS).await.contains(&ada));
+            let (hers, his) = (Relationship::read(table, ada, bob).await.unwrap(), Relationship::read(table, bob, ada).await.unwrap());
+            assert_eq!((hers.blocking, hers.blocked), (his.blocked, his.blocking));
+            assert!(!(hers.following && hers.requested), "a follow and a request");
+            let block = hers.blocking || hers.blocked;
+            assert!(!(block && (hers.following || hers.followed_by || hers.requested)), "something across a block: {hers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_crosses_counts_equal_edges_and_nothing_contradicts_itself() {
+    let table = empty_table().await;
+    let people = [person(&table, "ada").await, person(&table, "bob").await, person(&table, "cho").await];
+    for round in 0..6 {
+        join_all((0..32).map(async |number| {
+            let (table, now) = (&table, Time::now());
+            let ada = people[any_below(3)];
+            let bob = people[(people.iter().position(|id| *id == ada).unwrap() + 1 + any_below(2)) % 3];
+            match (number + round) % 8 {
+                0..=2 => drop(follow(table, ada, bob, now).await.unwrap()),
+                3 => drop(unfollow(table, ada, bob, now).await.unwrap()),
+                4 => drop(approve(table, ada, bob, if any_below(2) == 0 { Approval::Given } else { Approval::TurnedPublic }).await),
+                5 => block(table, ada, bob, now).await.unwrap(),
+                6 => unblock(table, ada, bob).await.unwrap(),
+                _ => turn(table, ada, any_below(2) == 0).await,
+            }
+        }))
+        .await;
+        all_is_exact(&table, &people).await;
+    }
+}
+
+/// All have looked before the first has written.
+#[tokio::test]
+async fn what_crosses_a_block_comes_to_nothing() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    for round in 0..20 {
+        turn(&table, ada, round % 2 == 0).await;
+        let block_after = async {
+            block(&table, ada, bob, Time::now()).await.unwrap();
+        };
+        let follows = join_all((0..4).map(async |number| {
+            let (follower, followee) = if number % 2 == 0 { (bob, ada) } else { (ada, bob) };
+            follow(&table, follower, followee, Time::now()).await.unwrap();
+        }));
+        tokio::join!(follows, block_after);
+        all_is_exact(&table, &[ada, bob]).await;
+        assert!(Relationship::read(&table, ada, bob).await.unwrap().blocking);
+        unblock(&table, ada, bob).await.unwrap();
+    }
+}
+
+/// Below `bound`; an id ends in random bits.
+fn any_below(bound: usize) -> usize {
+    UserId::new().shard(u8::try_from(bound).unwrap()) as usize
+}
+
+#[tokio::test]
+async fn a_private_account_is_requested_and_followed_only_once_it_approves() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    turn(&table, ada, true).await;
+    for _ in 0..2 {
+        assert_eq!(follow(&table, bob, ada, Time::now()).await.unwrap(), Followed::Requested);
+    }
+    assert_eq!(users::follow_counts(&table, ada).await.unwrap().followers, 0);
+    assert!(approve(&table, ada, bob, Approval::Given).await);
+    assert!(!approve(&table, ada, bob, Approval::Given).await, "there is nothing left to approve");
+    assert_eq!(follow(&table, bob, ada, Time::now()).await.unwrap(), Followed::Following);
+    all_is_exact(&table, &[ada, bob]).await;
+}
+
+#[tokio::test]
+async fn an_approval_because_the_account_turned_public_is_none_once_it_is_private_again() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    turn(&table, ada, true).await;
+    follow(&table, bob, ada, Time::now()).await.unwrap();
+    assert!(!approve(&table, ada, bob, Approval::TurnedPublic).await);
+    turn(&table, ada, false).await;
+    assert!(approve(&table, ada, bob, Approval::TurnedPublic).await);
+    all_is_exact(&table, &[ada, bob]).await;
+}
+
+#[tokio::test]
+async fn who_asked_while_the_account_was_private_and_follows_once_it_is_public_waits_no_longer() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    turn(&table, ada, true).await;
+    follow(&table, bob, ada, Time::now()).await.unwrap();
+    turn(&table, ada, false).await;
+    assert_eq!(follow(&table, bob, ada, Time::now()).await.unwrap(), Followed::Following);
+    all_is_exact(&table, &[ada, bob]).await;
+}
+
+/// Promise 3: what was on its way when the block came must not be there when it goes.
+#[tokio::test]
+async fn a_block_leaves_the_fences_of_the_follows_it_ends_and_an_unblock_leaves_them_too() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    follow(&table, ada, bob, Time::now()).await.unwrap();
+    follow(&table, bob, ada, Time::now()).await.unwrap();
+    block(&table, ada, bob, Time::now()).await.unwrap();
+    assert_eq!(follow(&table, bob, ada, Time::now()).await.unwrap(), Followed::Nobody);
+    assert_eq!(follow(&table, ada, bob, Time::now()).await.unwrap(), Followed::Blocking);
+    unblock(&table, ada, bob).await.unwrap();
+    assert_eq!(Relationship::read(&table, ada, bob).await.unwrap(), Relationship::default(), "nothing is restored");
+    for (viewer, author) in [(ada, bob), (bob, ada)] {
+        assert!(fences_of(&table, viewer).await.unwrap().contains(&author));
+        follow(&table, viewer, author, Time::now()).await.unwrap();
+        assert!(fences_of(&table, viewer).await.unwrap().is_empty());
+    }
+    // Nothing of the fence is left on the other side either.
+    let query =
+        Query { pk: users::partition(ada), prefix: Some(users::FENCED_BY), after: None, descending: false, consistent: true, limit: 9 };
+    let left: Page<Key> = table.query(query).await.unwrap();
+    assert_eq!(left.items, []);
+    all_is_exact(&table, &[ada, bob]).await;
+}

@@ -1,0 +1,114 @@
+//! Whose posts and doings somebody does not want to see, without a word to them.
+
+use axum::{Json, extract::State, http::HeaderMap};
+use serde::Serialize;
+use tintype_core::{Time, UserId, name::Username, profile::Author};
+use tintype_edge::{List, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
+use tintype_tables::{
+    Error, Table,
+    graph::{self, kind, since},
+    users,
+    visibility::{Fence, Relationship},
+    writes::{self, Transaction},
+};
+use utoipa::ToSchema;
+
+use crate::{
+    App,
+    people::{Others, fenced_off},
+};
+
+const YOURSELF: Others = Others { code: "cannot-mute-yourself", detail: "Nobody can mute themselves." };
+
+/// How the viewer stands to a person now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Muting {
+    /// The viewer has muted them.
+    muting: bool,
+}
+
+/// Mutes a person: the viewer's feed shows nothing of them from the next read on, whether the viewer follows them or not. They can't tell.
+#[utoipa::path(
+    put,
+    path = "/users/{username}/mute",
+    tag = "users",
+    params(("username" = Username, Path, description = "Whom")),
+    security(("access_token" = [])),
+    responses(
+        (status = 200, description = "The viewer has muted them", body = Muting),
+        (status = 403, description = "`cannot-mute-yourself`", body = ProblemBody, content_type = "application/problem+json"),
+        responses::Authenticated,
+        responses::Lookup,
+    )
+)]
+pub(crate) async fn mute(
+    State(app): State<App>,
+    Viewer(viewer): Viewer,
+    PathId(username): PathId<Username>,
+) -> Result<Json<Muting>, Problem> {
+    let muted = YOURSELF.find(&app, viewer, &username).await?;
+    if Relationship::read(&app.users, viewer.user_id, muted).await?.blocked {
+        return Err(Problem::not_found());
+    }
+    begin(&app.users, viewer.user_id, muted, Time::now()).await?;
+    Ok(Json(Muting { muting: true }))
+}
+
+/// Mutes a person no longer: the feed shows their posts at the next read, also those of meanwhile.
+#[utoipa::path(
+    delete,
+    path = "/users/{username}/mute",
+    tag = "users",
+    params(("username" = Username, Path, description = "Whom")),
+    security(("access_token" = [])),
+    responses(
+        (status = 200, description = "The viewer has not muted them", body = Muting),
+        (status = 403, description = "`cannot-mute-yourself`", body = ProblemBody, content_type = "application/problem+json"),
+        responses::Authenticated,
+        responses::Lookup,
+    )
+)]
+pub(crate) async fn unmute(
+    State(app): State<App>,
+    Viewer(viewer): Viewer,
+    PathId(username): PathId<Username>,
+) -> Result<Json<Muting>, Problem> {
+    let muted = YOURSELF.find(&app, viewer, &username).await?;
+    end(&app.users, viewer.user_id, muted).await?;
+    Ok(Json(Muting { muting: false }))
+}
+
+/// The people whom the viewer has muted, in the order in which they joined Tintype.
+#[utoipa::path(
+    get,
+    path = "/me/mutes",
+    tag = "users",
+    params(PageRequest),
+    security(("access_token" = [])),
+    responses((status = 200, description = "A page of them", body = List<Author>), responses::Authenticated, responses::Query)
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Viewer(viewer): Viewer,
+    Parameters(page): Parameters<PageRequest>,
+) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
+    fenced_off(&app, viewer, Fence::Muting, "mutes", page).await
+}
+
+/// A mute says nothing to anybody: no event, nothing that the muted person reads.
+async fn begin(users: &Table, muter: UserId, muted: UserId, now: Time) -> Result<(), Error> {
+    let mut mute = users::muting(muter, muted).item();
+    mute.extend([kind(Fence::Muting), since(now)]);
+    let mut transaction = Transaction::default();
+    transaction.push(writes::put_new(users, mute));
+    transaction.push(writes::put(users, users::muted_by(muted, muter).item()));
+    // One that is there already stays, with its `since`.
+    graph::commit(transaction, users).await.map(|_| ())
+}
+
+async fn end(users: &Table, muter: UserId, muted: UserId) -> Result<(), Error> {
+    let mut transaction = Transaction::default();
+    transaction.push(writes::delete(users, &users::muting(muter, muted)));
+    transaction.push(writes::delete(users, &users::muted_by(muted, muter)));
+    transaction.commit(users).await
+}
