@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use lambda_http::Error;
 use tintype_auth::Verifier;
+use tintype_buckets::PrivateMedia;
 use tintype_core::{PostId, Time, post_view::PostView};
 use tintype_edge::{List, PageRequest, Parameters, Problem, Viewer, responses};
 use tintype_tables::{Table, config};
@@ -19,15 +20,19 @@ pub struct Tables {
     users: Table,
     posts: Table,
     feeds: Table,
+    /// Where the photographs of private accounts are.
+    media: PrivateMedia,
 }
 
 /// Runs the function until its environment ends.
 pub async fn run() -> Result<(), Error> {
-    let client = Client::new(&config::aws().await);
+    let aws = config::aws().await;
+    let client = Client::new(&aws);
     let tables = Tables {
         users: Table::from_env(&client, "USERS_TABLE")?,
         posts: Table::from_env(&client, "POSTS_TABLE")?,
         feeds: Table::from_env(&client, "FEEDS_TABLE")?,
+        media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };
     // The connection is the same for all tables; this is the one that the function may get items of.
     tables.users.warm().await;
@@ -64,7 +69,8 @@ async fn home_timeline(
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<(HeaderMap, Json<List<PostView>>), Problem> {
     let page = page.of(format!("feed {}", viewer.user_id), is_entry_key)?;
-    let (posts, next) = timeline::read(&tables, viewer.user_id, page.after.clone(), page.limit).await?;
+    let private = tables.media.keyring().await.map_err(Problem::unavailable)?;
+    let (posts, next) = timeline::read(&tables, viewer.user_id, page.after.clone(), page.limit, &private).await?;
     telemetry::field("feed.items", posts.len());
     Ok(page.answer("/feed", posts, next))
 }
@@ -77,6 +83,8 @@ fn is_entry_key(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_config::SdkConfig;
+    use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
     use axum::{body::Body, http::Request, response::Response};
     use tintype_core::UserId;
     use tintype_tables::feeds;
@@ -86,7 +94,9 @@ mod tests {
     fn unreachable_tables() -> Tables {
         let config = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
         let table = Table { client: Client::from_conf(config), name: "none".to_owned() };
-        Tables { users: table.clone(), posts: table.clone(), feeds: table }
+        let credentials = Credentials::new("an-access-key", "a-secret-key", None, None, "test");
+        let aws = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        Tables { users: table.clone(), posts: table.clone(), feeds: table, media: PrivateMedia::new(&aws, "none") }
     }
 
     async fn answer(event: &str) -> Response {

@@ -1,17 +1,18 @@
 //! From timeline entries to posts.
 //!
 //! Two round trips: entries and fences side by side, then posts and authors side by side. An entry without a post to show
-//! (deleted), or behind a fence (unfollowed), is left out, and the page is filled up with what comes after.
+//! (deleted), or behind a fence (unfollowed, blocked either way, muted), is left out, and the page is filled up with what comes after.
 
 use std::collections::HashSet;
 
+use tintype_buckets::Keyring;
 use tintype_core::{PostId, Time, UserId, post_view::PostView};
 use tintype_tables::{
     Error, Page,
     feeds::{self, Entry},
     posts,
     table::Query,
-    users,
+    users, visibility,
 };
 use tokio::try_join;
 
@@ -26,14 +27,15 @@ pub(crate) async fn read(
     viewer: UserId,
     after: Option<String>,
     limit: usize,
+    private: &Keyring<'_>,
 ) -> Result<(Vec<PostView>, Option<String>), Error> {
-    // The fences are read consistently: the answer to an unfollow promised that the next page hides the author.
-    let (mut page, fences) = try_join!(entries(tables, viewer, after, limit), users::fences_of(&tables.users, viewer))?;
+    // The fences are read consistently: the answer to an unfollow, block or mute promised that the next page hides the author.
+    let (mut page, fences) = try_join!(entries(tables, viewer, after, limit), visibility::fences_of(&tables.users, viewer))?;
     let now = Time::now();
     let mut views = Vec::with_capacity(limit);
     for round in 1.. {
         let visible = page.items.iter().filter(|entry| !fences.contains(&entry.author_id) && !entry.has_expired(now));
-        views.extend(hydrate(tables, viewer, visible).await?);
+        views.extend(hydrate(tables, viewer, visible, private).await?);
         if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {
             break;
         }
@@ -48,7 +50,12 @@ async fn entries(tables: &Tables, viewer: UserId, after: Option<String>, limit: 
 }
 
 /// The posts of `entries` that are there to be seen, in their order.
-async fn hydrate(tables: &Tables, viewer: UserId, entries: impl Iterator<Item = &Entry>) -> Result<Vec<PostView>, Error> {
+async fn hydrate(
+    tables: &Tables,
+    viewer: UserId,
+    entries: impl Iterator<Item = &Entry>,
+    private: &Keyring<'_>,
+) -> Result<Vec<PostView>, Error> {
     let mut order = Vec::new();
     let (mut own, mut others, mut authors) = (Vec::new(), Vec::new(), HashSet::new());
     for entry in entries {
@@ -65,7 +72,7 @@ async fn hydrate(tables: &Tables, viewer: UserId, entries: impl Iterator<Item = 
     )?;
     let view = |post_id: &PostId| {
         let post = own.get(post_id).or_else(|| others.get(post_id))?;
-        Some(PostView::new(post, authors.get(&post.author_id)?))
+        Some(PostView::new(post, authors.get(&post.author_id)?, private))
     };
     Ok(order.iter().filter_map(view).collect())
 }

@@ -85,7 +85,8 @@ fn failure(code: &str, photo: usize, what_happened: &str) -> Failure {
 }
 
 async fn sweep(stores: &Stores, post_id: PostId, now: Time) -> Result<(), Error> {
-    for (bucket, prefix) in [(&stores.uploads, media::uploads_of(post_id)), (&stores.media, media::variants_of(post_id))] {
+    let [public, private] = media::variants_of(post_id);
+    for (bucket, prefix) in [(&stores.uploads, media::uploads_of(post_id)), (&stores.media, public), (&stores.media, private)] {
         bucket.delete(&bucket.keys(&prefix).await?).await?;
     }
     posts::swept(&stores.posts, post_id, now).await?;
@@ -118,7 +119,7 @@ mod tests {
         let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
         let post = Post::new(draft, now);
         let unfinished = Some("0".to_owned());
-        Record { post, version: 0, drives: 0, deleted_at: None, unfinished, deadline: Some(now), expires_at: None }
+        Record { post, version: 0, drives: 0, deleted_at: None, unfinished, deadline: Some(now), expires_at: None, relocation: None }
     }
 
     fn rendition() -> Rendition {

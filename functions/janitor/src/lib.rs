@@ -1,18 +1,21 @@
-//! Every minute: posts whose time is up are driven on or failed with a reason, and what deleted and failed ones left is swept.
+//! Every minute: posts whose time is up are driven on or failed with a reason, and what deleted and failed ones left is swept; and who
+//! works on jobs is told of those whose time is up.
 //!
-//! Something always breaks: an upload never comes, an event is lost, a function is killed. What must still happen to a post by
-//! itself stands in an index by deadline, and here that index is worked off.
+//! Something always breaks: an upload never comes, an event is lost, a function is killed. What must still happen to a post or a job by
+//! itself stands in an index by deadline, and here those indexes are worked off.
 
 mod care;
+mod jobs;
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use tintype_buckets::Bucket;
 use tintype_core::{PostId, Time};
+use tintype_queues::Sender;
 use tintype_tables::{
     Table, config,
     posts::{self, UNFINISHED_SHARDS},
@@ -27,18 +30,25 @@ const PAUSE: Duration = Duration::from_mins(10);
 /// What the function reads and writes.
 struct Stores {
     posts: Table,
+    /// Read for the index of jobs, and for nothing else.
+    users: Table,
     uploads: Bucket,
     media: Bucket,
+    /// Where jobs are driven on.
+    users_queue: Sender,
 }
 
 /// Runs the function until its environment ends.
 pub async fn run() -> Result<(), Error> {
     let aws = config::aws().await;
     let buckets = tintype_buckets::client(&aws);
+    let tables = Client::new(&aws);
     let stores = Stores {
-        posts: Table::from_env(&Client::new(&aws), "POSTS_TABLE")?,
+        posts: Table::from_env(&tables, "POSTS_TABLE")?,
+        users: Table::from_env(&tables, "USERS_TABLE")?,
         uploads: Bucket::from_env(&buckets, "UPLOADS_BUCKET")?,
         media: Bucket::from_env(&buckets, "MEDIA_BUCKET")?,
+        users_queue: Sender::from_env(&aws, "USERS_QUEUE_URL")?,
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| Box::pin(handle(&stores, event)))).await
 }
@@ -54,8 +64,9 @@ async fn handle(stores: &Stores, event: LambdaEvent<IgnoredAny>) -> Result<(), E
 async fn round(stores: &Stores, work: &Work) -> Result<(), Error> {
     let now = Time::now();
     let shards = (0..UNFINISHED_SHARDS).map(|shard| look_after_shard(stores, shard, now, work));
-    let shards: Result<Vec<Tally>, Error> = join_all(shards).await.into_iter().collect();
-    let result = shards.and_then(|shards| total(&shards));
+    let (shards, jobs) = join(join_all(shards), jobs::announce(stores, now)).await;
+    let shards: Result<Vec<Tally>, Error> = shards.into_iter().collect();
+    let result = shards.and_then(|shards| total(&shards)).and(jobs);
     result.inspect_err(|error| telemetry::field("error", error.to_string()))
 }
 

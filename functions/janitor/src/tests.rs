@@ -1,44 +1,60 @@
-//! Rounds that can't do what they should: with an embedded database or none, and never with an object store.
+//! Rounds that can't do what they should: with an embedded database or none, and never with an object store or a queue.
+
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynoxide::Database;
 use serde_json::json;
 use tintype_core::{
-    UserId,
+    JobId, UserId,
+    event::{Event, What},
     post::{ContentType, Draft, Photo, Post},
 };
 use tintype_tables::{
     Key,
+    jobs::{self as job_items, Deletion, Leaving},
     posts::{PROCESSING_TIME, TICKET_LIFETIME},
     table::{number, text},
+    users,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::*;
 
-/// The Posts table in `tables`; the buckets can't be reached.
+/// The tables in `tables`; buckets and queues can't be reached.
 fn stores(tables: Client) -> Stores {
     // A client without region and endpoint reaches nothing.
     let buckets = aws_sdk_s3::Client::from_conf(aws_sdk_s3::Config::builder().behavior_version_latest().build());
     let bucket = Bucket::new(&buckets, "none");
-    Stores { posts: Table { client: tables, name: "posts".to_owned() }, uploads: bucket.clone(), media: bucket }
+    let table = |name: &str| Table { client: tables.clone(), name: name.to_owned() };
+    Stores {
+        posts: table("posts"),
+        users: table("users"),
+        uploads: bucket.clone(),
+        media: bucket,
+        users_queue: queue("http://127.0.0.1:1"),
+    }
 }
 
-/// An empty Posts table, as the template has it.
-async fn empty_table() -> Client {
+fn queue(endpoint: &str) -> Sender {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+        .region(aws_sdk_sqs::config::Region::new("us-east-1"))
+        .credentials_provider(aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    Sender::new(aws_sdk_sqs::Client::from_conf(config), format!("{endpoint}/000000000000/users"))
+}
+
+/// Empty Posts and Users tables, as the template has them.
+async fn empty_tables() -> Client {
     let database = Database::memory().unwrap();
-    let request = json!({
-        "TableName": "posts",
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": (["pk", "sk", "unfinished", "deadline"].map(|name| json!({"AttributeName": name, "AttributeType": "S"}))),
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "ByDeadline",
-            "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }],
-    });
-    database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    for name in ["posts", "users"] {
+        database.create_table(serde_json::from_value(table(name)).unwrap()).unwrap();
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, database));
@@ -49,6 +65,20 @@ async fn empty_table() -> Client {
         .endpoint_url(endpoint)
         .build();
     Client::from_conf(config)
+}
+
+fn table(name: &str) -> serde_json::Value {
+    json!({
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": (["pk", "sk", "unfinished", "deadline"].map(|name| json!({"AttributeName": name, "AttributeType": "S"}))),
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "ByDeadline",
+            "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }],
+    })
 }
 
 async fn run_round(stores: &Stores) -> Result<(), Error> {
@@ -90,7 +120,7 @@ async fn a_round_that_can_not_read_the_index_fails() {
 
 #[tokio::test]
 async fn posts_that_can_not_be_looked_after_let_others_go_first_and_fail_the_round() {
-    let stores = stores(empty_table().await);
+    let stores = stores(empty_tables().await);
     run_round(&stores).await.unwrap();
 
     overdue_post(&stores).await;
@@ -105,8 +135,81 @@ async fn posts_that_can_not_be_looked_after_let_others_go_first_and_fail_the_rou
 
 #[tokio::test]
 async fn what_is_not_unfinished_is_not_put_off() {
-    let stores = stores(empty_table().await);
+    let stores = stores(empty_tables().await);
     let post_id = PostId::new();
     posts::put_off(&stores.posts, post_id, Time::now()).await.unwrap();
     assert_eq!(posts::read_record(&stores.posts, post_id).await.unwrap(), None);
+}
+
+/// Who is told of jobs: notes what, and says that it has it.
+async fn listener() -> (Sender, Arc<Mutex<Vec<String>>>) {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let notes = heard.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let notes = notes.clone();
+            tokio::spawn(async move {
+                while let Some(body) = read_body(&mut stream).await {
+                    let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                    notes.lock().unwrap().push(message["MessageBody"].as_str().unwrap().to_owned());
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}";
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (queue(&endpoint), heard)
+}
+
+/// The body of the next request; `None` once there are no more.
+async fn read_body(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(head) = head {
+            let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+            let length: usize = text.split("content-length: ").nth(1)?.lines().next()?.parse().ok()?;
+            if bytes.len() >= head + 4 + length {
+                return Some(bytes[head + 4..].to_vec());
+            }
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+async fn put_job(stores: &Stores, job: &Deletion) {
+    stores.users.client.put_item().table_name("users").set_item(Some(job_items::item(job).unwrap())).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_works_on_jobs_is_told_of_those_whose_time_is_up_and_of_no_others() {
+    let (users_queue, heard) = listener().await;
+    let stores = Stores { users_queue, ..stores(empty_tables().await) };
+    let now = Time::now();
+    let leaving = || Leaving { user_id: UserId::new(), username: "ada".parse().unwrap(), email: "ada@example.org".to_owned() };
+    let [mut overdue, running, mut done] = [(); 3].map(|()| Deletion::new(JobId::new(), leaving(), now));
+    overdue.course.deadline = Some(now);
+    done.finish(now);
+    for job in [&overdue, &running, &done] {
+        put_job(&stores, job).await;
+    }
+    run_round(&stores).await.unwrap();
+    let heard: Vec<Event> = heard.lock().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    let Key { pk, sk } = users::deletion(overdue.id);
+    assert_eq!(heard.into_iter().map(|event| event.what).collect::<Vec<_>>(), [What::JobOverdue { pk, sk }]);
+}
+
+#[tokio::test]
+async fn a_round_that_can_not_tell_of_a_job_fails() {
+    let stores = stores(empty_tables().await);
+    let leaving = Leaving { user_id: UserId::new(), username: "ada".parse().unwrap(), email: "ada@example.org".to_owned() };
+    let mut job = Deletion::new(JobId::new(), leaving, Time::now());
+    job.course.deadline = Some(Time::now());
+    put_job(&stores, &job).await;
+    let error = run_round(&stores).await.unwrap_err();
+    assert!(error.to_string().starts_with("a queue is unavailable"), "{error}");
 }

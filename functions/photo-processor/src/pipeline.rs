@@ -21,6 +21,8 @@ pub use variants::{Size, VariantName, sizes};
 
 use tintype_core::post::ContentType;
 
+use variants::Frame;
+
 /// What became of a photograph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Processed {
@@ -47,6 +49,22 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
 }
 
+/// The picture of a person, as JPEG files: square, whatever the original's shape, and of these sizes, whatever its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portrait {
+    /// 150 by 150 pixels.
+    pub small: Vec<u8>,
+    /// 400 by 400 pixels.
+    pub large: Vec<u8>,
+}
+
+/// Makes the picture of a person from a photograph, from its middle, or says why that can't be.
+pub fn portrait(bytes: &[u8], declared: ContentType) -> Result<Portrait, Rejection> {
+    format::check(bytes, declared)?;
+    let [small, large] = variants::squares(decode::decode(bytes, declared)?, [150, 400]);
+    Ok(Portrait { small: encode::jpeg(&small), large: encode::jpeg(&large) })
+}
+
 /// Makes all that is shown of a photograph, or says why that can't be.
 ///
 /// `declared` is what the upload's ticket says the bytes are.
@@ -56,6 +74,12 @@ pub fn process(bytes: &[u8], declared: ContentType) -> Result<Processed, Rejecti
     let Size { width, height } = original.upright_size();
     let frames = variants::reduce(original);
     let blurhash = encode::blurhash(&frames);
-    let variants = frames.iter().map(encode::jpeg).collect();
+    let encoded = |Frame { name, pixels }: &Frame| Encoded {
+        name: *name,
+        width: pixels.width(),
+        height: pixels.height(),
+        bytes: encode::jpeg(pixels),
+    };
+    let variants = frames.iter().map(encoded).collect();
     Ok(Processed { width, height, blurhash, variants })
 }

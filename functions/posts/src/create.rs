@@ -4,16 +4,17 @@ use axum::{
     Json,
     extract::State,
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use tintype_core::{
-    PostId, Time, UserId,
+    PostId, Time, UserId, media,
     post::{ContentType, Draft, Location, Photo, Post, Status},
     text,
+    upload::MOST_BYTES,
 };
-use tintype_edge::{Body, Checks, Problem, Viewer, responses};
-use tintype_tables::posts;
+use tintype_edge::{Checks, Creation, IdempotencyKey, Made, Problem, ProblemBody, REPLAYED, Viewer, responses};
+use tintype_tables::{Error, posts};
 use tintype_telemetry as telemetry;
 use utoipa::ToSchema;
 
@@ -26,7 +27,6 @@ const MOST_CAPTION_CHARACTERS: usize = 2200;
 const MOST_ALT_TEXT_CHARACTERS: usize = 1000;
 const MOST_PLACE_CHARACTERS: usize = 100;
 const MOST_PHOTOS: usize = 10;
-const MOST_PHOTO_BYTES: u64 = 20_000_000;
 
 /// A post to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -64,41 +64,72 @@ struct NewPhoto {
 pub(crate) struct CreatedPost {
     /// Its id.
     id: PostId,
-    /// Always `awaiting_upload`.
+    /// `awaiting_upload`; to a request that is repeated, what it is by now.
     status: Status,
-    /// One ticket a photo.
+    /// One ticket a photo; to a request that is repeated, for those that are still awaited.
     photos: Vec<Ticket>,
 }
 
 /// Makes a post and answers upload tickets for its photos.
 ///
 /// Send each ticket's request with the photo as its body: another size or type than announced is refused. The post is published by
-/// itself once the last photo has been processed; `GET /posts/{post_id}?wait=10` tells when.
+/// itself once the last photo has been processed; `GET /posts/{post_id}?wait=10` tells when. With an `Idempotency-Key` the request can be
+/// repeated: it is answered with the same post and new tickets.
 #[utoipa::path(
     post,
     path = "/posts",
     tag = "posts",
     security(("access_token" = [])),
+    params(IdempotencyKey),
     request_body = NewPost,
     responses(
-        (status = 202, description = "The post waits for its photos", body = CreatedPost, headers(("Location" = String, description = "The post"))),
+        (status = 202, description = "The post waits for its photos", body = CreatedPost, headers(
+            ("Location" = String, description = "The post"),
+            ("Idempotent-Replayed" = Option<bool>, description = "`true`: it was made before, by the same request"),
+        )),
+        (status = 404, description = "`not-found`: the post that this request has made is deleted", body = ProblemBody, content_type = "application/problem+json"),
         responses::Authenticated,
-        responses::WithBody,
+        responses::Creation,
     )
 )]
 pub(crate) async fn create_post(
     State(stores): State<Stores>,
     Viewer(viewer): Viewer,
-    Body(request): Body<NewPost>,
-) -> Result<impl IntoResponse, Problem> {
+    Creation(request, once): Creation<NewPost>,
+) -> Result<Response, Problem> {
     let post = request.into_post(viewer.user_id, Time::now())?;
-    telemetry::field("post.id", post.id.to_string());
+    let id = post.id;
     telemetry::field("post.photos", post.photos.len());
-    let tickets = ticket::tickets(&stores.uploads, &post).await.map_err(Problem::unavailable)?;
-    let location = format!("/v1/posts/{}", post.id);
-    let answer = CreatedPost { id: post.id, status: post.status, photos: tickets };
-    posts::create(&stores.posts, post).await?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(answer)))
+    let made = once.make(viewer.user_id, id, StatusCode::ACCEPTED, |id| make(&stores, Post { id, ..post })).await?;
+    let (created, replayed) = match made {
+        Made::Now(created) => (created, None),
+        Made::Before { id, .. } => (renew(&stores, id).await?, Some([REPLAYED])),
+    };
+    telemetry::field("post.id", created.id.to_string());
+    let location = format!("/v1/posts/{}", created.id);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], replayed, Json(created)).into_response())
+}
+
+/// Makes the post. Its tickets are signed first: a post without any would wait for nothing.
+async fn make(stores: &Stores, post: Post) -> Result<CreatedPost, Problem> {
+    let created = CreatedPost { id: post.id, status: post.status, photos: tickets(stores, &post).await? };
+    match posts::create(&stores.posts, post).await {
+        Ok(()) => Ok(created),
+        // A run that was cut off had come so far.
+        Err(Error::Condition(_)) => renew(stores, created.id).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What to answer for a post that is there already: tickets for what it still waits for, and the time to use them.
+async fn renew(stores: &Stores, post_id: PostId) -> Result<CreatedPost, Problem> {
+    let record = posts::prolong(&stores.posts, post_id, Time::now()).await?.filter(|record| record.deleted_at.is_none());
+    let post = record.ok_or_else(Problem::not_found)?.post;
+    Ok(CreatedPost { id: post.id, status: post.status, photos: tickets(stores, &post).await? })
+}
+
+async fn tickets(stores: &Stores, post: &Post) -> Result<Vec<Ticket>, Problem> {
+    ticket::tickets(&stores.uploads, post).await.map_err(Problem::unavailable)
 }
 
 impl NewPost {
@@ -106,7 +137,7 @@ impl NewPost {
     fn into_post(self, author_id: UserId, now: Time) -> Result<Post, Problem> {
         let mut checks = Checks::default();
         let caption = text::tidy(self.caption.as_deref().unwrap_or_default());
-        check_text(&mut checks, "/caption", &caption, MOST_CAPTION_CHARACTERS, true);
+        check_text(&mut checks, "/caption", &caption, MOST_CAPTION_CHARACTERS);
         let count = self.photos.len();
         checks.require((1..=MOST_PHOTOS).contains(&count), "/photos", format_args!("must be 1 to {MOST_PHOTOS} photos"));
         let photos = self.photos.into_iter().enumerate().map(|(index, photo)| photo.into_photo(index, &mut checks)).collect();
@@ -119,29 +150,30 @@ impl NewPost {
 
 impl NewPhoto {
     fn into_photo(self, index: usize, checks: &mut Checks) -> Photo {
-        let size_fits = (1..=MOST_PHOTO_BYTES).contains(&self.bytes);
-        checks.require(size_fits, format!("/photos/{index}/bytes"), format_args!("must be from 1 to {MOST_PHOTO_BYTES}"));
+        let size_fits = (1..=MOST_BYTES).contains(&self.bytes);
+        checks.require(size_fits, format!("/photos/{index}/bytes"), format_args!("must be from 1 to {MOST_BYTES}"));
         let alt_text = self.alt_text.map(|alt_text| text::tidy(&alt_text)).filter(|alt_text| !alt_text.is_empty());
         if let Some(alt_text) = &alt_text {
-            check_text(checks, &format!("/photos/{index}/alt_text"), alt_text, MOST_ALT_TEXT_CHARACTERS, true);
+            check_text(checks, &format!("/photos/{index}/alt_text"), alt_text, MOST_ALT_TEXT_CHARACTERS);
         }
-        Photo::announced(self.content_type, self.bytes, alt_text, ticket::media_id())
+        Photo::announced(self.content_type, self.bytes, alt_text, media::new_id())
     }
 }
 
 fn check_location(location: Location, checks: &mut Checks) -> Location {
-    let name = text::tidy(&location.name);
-    checks.require(!name.is_empty(), "/location/name", "must not be empty");
-    check_text(checks, "/location/name", &name, MOST_PLACE_CHARACTERS, false);
+    let name = text::tidy_name(&location.name);
+    let is_short = name.chars().count() <= MOST_PLACE_CHARACTERS;
+    checks.require(is_short, "/location/name", format_args!("must have {MOST_PLACE_CHARACTERS} characters at most"));
+    checks.require(text::is_plain_name(&name), "/location/name", "must be one line, with something to see in it and nothing hidden");
     checks.require((-90.0..=90.0).contains(&location.lat), "/location/lat", "must be from -90 to 90");
     checks.require((-180.0..=180.0).contains(&location.lng), "/location/lng", "must be from -180 to 180");
     Location { name, ..location }.rounded()
 }
 
-fn check_text(checks: &mut Checks, pointer: &str, text: &str, most_characters: usize, multiline: bool) {
+fn check_text(checks: &mut Checks, pointer: &str, text: &str, most_characters: usize) {
     let is_short = text.chars().count() <= most_characters;
     checks.require(is_short, pointer, format_args!("must have {most_characters} characters at most"));
-    let is_clean = !text::has_forbidden_characters(text, multiline);
+    let is_clean = !text::has_forbidden_characters(text, true);
     checks.require(is_clean, pointer, "must not have control characters, or ones that change the direction of writing");
 }
 

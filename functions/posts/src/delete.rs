@@ -28,7 +28,7 @@ pub(crate) async fn delete_post(
     Viewer(viewer): Viewer,
     PathId(post_id): PathId<PostId>,
 ) -> Result<StatusCode, Problem> {
-    let post = read::visible(&stores.posts, post_id, Some(viewer.user_id)).await?;
+    let (post, _) = read::visible(&stores, post_id, Some(viewer.user_id)).await?;
     if post.author_id != viewer.user_id {
         return Err(Problem::forbidden("not-the-author", "Only the post's author may delete it."));
     }

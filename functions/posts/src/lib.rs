@@ -12,7 +12,7 @@ mod ticket;
 use axum::Router;
 use lambda_http::Error;
 use tintype_auth::Verifier;
-use tintype_buckets::Bucket;
+use tintype_buckets::{Bucket, PrivateMedia};
 use tintype_tables::{Table, config};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,6 +26,8 @@ pub struct Stores {
     posts: Table,
     /// Where tickets lead.
     uploads: Bucket,
+    /// Where the photographs of private accounts are.
+    media: PrivateMedia,
 }
 
 /// Runs the function until its environment ends.
@@ -36,6 +38,7 @@ pub async fn run() -> Result<(), Error> {
         users: Table::from_env(&tables, "USERS_TABLE")?,
         posts: Table::from_env(&tables, "POSTS_TABLE")?,
         uploads: Bucket::from_env(&tintype_buckets::client(&aws), "UPLOADS_BUCKET")?,
+        media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };
     stores.posts.warm().await;
     let verifier = Verifier::new(stores.users.clone());

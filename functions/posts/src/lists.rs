@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Deserialize;
+use tintype_buckets::Keyring;
 use tintype_core::{PostId, Time, name::Username, post::Post, post_view::PostView, profile::ProfileCard};
-use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, Viewer, responses};
+use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, open_to, responses};
 use tintype_tables::{posts, users};
 use tokio::try_join;
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +15,7 @@ use crate::Stores;
 
 type PostList = (HeaderMap, Json<List<PostView>>);
 
-/// A person's published posts, newest first.
+/// A person's published posts, newest first; of a private account, to its followers.
 #[utoipa::path(
     get,
     path = "/users/{username}/posts",
@@ -23,6 +24,7 @@ type PostList = (HeaderMap, Json<List<PostView>>);
     params(("username" = Username, Path, description = "The author"), PageRequest),
     responses(
         (status = 200, description = "A page of them", body = List<PostView>),
+        (status = 403, description = "`private-account`: only approved followers see them", body = ProblemBody, content_type = "application/problem+json"),
         responses::Authenticated,
         responses::Lookup,
         responses::Query,
@@ -36,13 +38,14 @@ pub(crate) async fn list_published(
 ) -> Result<PostList, Problem> {
     let author_id = users::find(&stores.users, &username).await?.ok_or_else(Problem::not_found)?;
     let paging = page.of(format!("published posts of {author_id}"), is_published_key)?;
-    let page = posts::published_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?;
+    let viewer = viewer.map(|viewer| viewer.user_id);
+    let published = async { Ok(posts::published_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?) };
+    let (author, page) = try_join!(open_to(&stores.users, viewer, author_id), published)?;
     let ids: Vec<PostId> = page.items.iter().map(|listed| listed.post_id).collect();
     // Authors see at once what they have just published; to others it may come a second later.
-    let is_author = viewer.is_some_and(|viewer| viewer.user_id == author_id);
-    let (cards, author) = try_join!(posts::cards(&stores.posts, &ids, is_author), users::card(&stores.users, author_id))?;
-    let author = author.ok_or_else(Problem::not_found)?;
-    Ok(paging.answer(&format!("/users/{username}/posts"), views(&ids, &cards, &author), page.next))
+    let cards = posts::cards(&stores.posts, &ids, viewer == Some(author_id)).await?;
+    let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
+    Ok(paging.answer(&format!("/users/{username}/posts"), views(&ids, &cards, &author, &private), page.next))
 }
 
 /// Which of one's own posts to list.
@@ -93,7 +96,8 @@ pub(crate) async fn list_unpublished(
     let page = posts::unpublished_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?;
     let (drafts, author) = try_join!(posts::drafts(&stores.posts, &page.items), users::card(&stores.users, author_id))?;
     let author = author.ok_or_else(Problem::not_found)?;
-    Ok(paging.answer("/me/posts?status=unpublished", views(&page.items, &drafts, &author), page.next))
+    let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
+    Ok(paging.answer("/me/posts?status=unpublished", views(&page.items, &drafts, &author, &private), page.next))
 }
 
 /// `PUBLISHED#{published_at}#{post}`
@@ -108,6 +112,6 @@ fn is_unpublished_key(key: &str) -> bool {
 }
 
 /// The views of those `ids` that are among `posts`, in their order: what has gone since the page was read is left out.
-fn views(ids: &[PostId], posts: &HashMap<PostId, Post>, author: &ProfileCard) -> Vec<PostView> {
-    ids.iter().filter_map(|id| posts.get(id)).map(|post| PostView::new(post, author)).collect()
+fn views(ids: &[PostId], posts: &HashMap<PostId, Post>, author: &ProfileCard, private: &Keyring<'_>) -> Vec<PostView> {
+    ids.iter().filter_map(|id| posts.get(id)).map(|post| PostView::new(post, author, private)).collect()
 }

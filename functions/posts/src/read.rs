@@ -8,9 +8,13 @@ use tintype_core::{
     PostId, UserId,
     post::{Post, Status},
     post_view::PostView,
+    profile::ProfileCard,
 };
 use tintype_edge::{Checks, MaybeViewer, Parameters, PathId, Problem, ProblemBody, responses};
-use tintype_tables::{Error, Table, posts, users};
+use tintype_tables::{
+    Error, Table, posts,
+    visibility::{self, Sight},
+};
 use tokio::time::{Instant, sleep};
 use utoipa::IntoParams;
 
@@ -43,7 +47,8 @@ impl ReadParameters {
 
 /// A post.
 ///
-/// Everybody sees a published one, and its author alone what is not published (yet). Only the author may `wait`.
+/// Everybody sees a published one, of a private account its followers, and its author alone what is not published (yet). Nobody sees
+/// anything across a block. Only the author may `wait`.
 #[utoipa::path(
     get,
     path = "/posts/{post_id}",
@@ -66,24 +71,31 @@ pub(crate) async fn get_post(
 ) -> Result<Json<PostView>, Problem> {
     let patience = parameters.patience()?;
     let viewer = viewer.map(|viewer| viewer.user_id);
-    let mut post = visible(&stores.posts, post_id, viewer).await?;
+    let (mut post, author) = visible(&stores, post_id, viewer).await?;
     if let Some(patience) = patience {
         if viewer != Some(post.author_id) {
             return Err(Problem::forbidden("not-the-author", "Only the post's author may wait for it."));
         }
         post = changed(&stores.posts, post, patience).await?.ok_or_else(Problem::not_found)?;
     }
-    let author = users::card(&stores.users, post.author_id).await?.ok_or_else(Problem::not_found)?;
-    Ok(Json(PostView::new(&post, &author)))
+    let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
+    Ok(Json(PostView::new(&post, &author, &private)))
 }
 
-/// The post as it stands now; 404 if `viewer` may not know of it.
-pub(crate) async fn visible(posts: &Table, post_id: PostId, viewer: Option<UserId>) -> Result<Post, Problem> {
-    let post = posts::read(posts, post_id).await?;
-    post.filter(|post| may_see(post, viewer)).ok_or_else(Problem::not_found)
+/// The post as it stands now, and its author's card; 404 if `viewer` may not know of it.
+pub(crate) async fn visible(stores: &Stores, post_id: PostId, viewer: Option<UserId>) -> Result<(Post, ProfileCard), Problem> {
+    let post = posts::read(&stores.posts, post_id).await?.ok_or_else(Problem::not_found)?;
+    if !is_shown(&post, viewer) {
+        return Err(Problem::not_found());
+    }
+    match visibility::look(&stores.users, viewer, post.author_id).await? {
+        Some((card, Sight::Everything)) => Ok((post, card)),
+        _ => Err(Problem::not_found()),
+    }
 }
 
-fn may_see(post: &Post, viewer: Option<UserId>) -> bool {
+/// Whether it is there for `viewer`, if they may see its author's posts at all.
+fn is_shown(post: &Post, viewer: Option<UserId>) -> bool {
     post.status == Status::Published || viewer == Some(post.author_id)
 }
 
@@ -115,9 +127,9 @@ mod tests {
         let post = Post::new(draft, Time::now());
         for status in [Status::AwaitingUpload, Status::Processing, Status::Published, Status::Failed] {
             let post = Post { status, ..post.clone() };
-            assert!(may_see(&post, Some(author_id)), "{status:?}");
+            assert!(is_shown(&post, Some(author_id)), "{status:?}");
             for other in [None, Some(UserId::new())] {
-                assert_eq!(may_see(&post, other), status == Status::Published, "{status:?}");
+                assert_eq!(is_shown(&post, other), status == Status::Published, "{status:?}");
             }
         }
     }

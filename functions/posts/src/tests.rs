@@ -1,6 +1,7 @@
 //! The sample events of `events/posts`, answered without a database: what is refused never asks it, and whatever else there
 //! is says that it can't be reached.
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client as Tables, Config as TablesConfig};
 use aws_sdk_s3::{
     Client as Buckets, Config as BucketsConfig,
@@ -16,12 +17,13 @@ use super::*;
 
 fn unreachable_stores() -> Stores {
     let table = Table { client: Tables::from_conf(TablesConfig::builder().behavior_version_latest().build()), name: "none".to_owned() };
+    let media = PrivateMedia::new(&SdkConfig::builder().build(), "none");
     let buckets = BucketsConfig::builder()
         .behavior_version_latest()
         .region(Region::from_static("eu-central-1"))
         .credentials_provider(Credentials::new("an-access-key", "a-secret-key", None, None, "test"))
         .build();
-    Stores { users: table.clone(), posts: table, uploads: Bucket::new(&Buckets::from_conf(buckets), "none") }
+    Stores { users: table.clone(), posts: table, uploads: Bucket::new(&Buckets::from_conf(buckets), "none"), media }
 }
 
 fn event(name: &str) -> Value {
@@ -122,7 +124,7 @@ async fn without_its_stores_every_route_says_that_it_is_unavailable() {
         let (status, headers, problem) = answer(&event(name)).await;
         assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("unavailable")), "{name}");
         assert_eq!(problem["request_id"], "c6af9ac6-7b61-11e6-9a41-93e8deadbeef");
-        assert_eq!(headers["cache-control"], "private, no-cache");
+        assert_eq!(headers["cache-control"], "no-store");
     }
 }
 

@@ -1,5 +1,9 @@
 //! Buckets of the object store: the few requests that functions make, and what their failures mean.
 
+mod parts;
+mod private;
+mod strays;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_config::{SdkConfig, timeout::TimeoutConfig};
@@ -16,6 +20,10 @@ use bytes::Bytes;
 use thiserror::Error;
 use tintype_tables::config::{Missing, variable};
 use tintype_telemetry as telemetry;
+
+pub use parts::LEAST_PART;
+pub use private::{Keyring, PrivateMedia};
+pub use strays::{SweepError, sweep_strays};
 
 /// Photographs are megabytes: an attempt takes longer than one at a table.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,6 +69,8 @@ pub struct PresignedPut {
 pub struct Object {
     /// How many bytes there are.
     pub size: u64,
+    /// As it was put there.
+    pub content_type: Option<String>,
     body: ByteStream,
 }
 
@@ -92,11 +102,18 @@ impl Bucket {
         Ok(PresignedPut { url: request.uri().to_owned(), headers })
     }
 
+    /// Lets whoever holds the answer, a URL, get the object at `key` for as long as `lifetime`.
+    pub async fn presign_get(&self, key: &str, lifetime: Duration) -> Result<String, Error> {
+        let lifetime = PresigningConfig::expires_in(lifetime).map_err(|error| Error(error.to_string()))?;
+        let request = self.client.get_object().bucket(&self.name).key(key).presigned(lifetime).await.map_err(failed)?;
+        Ok(request.uri().to_owned())
+    }
+
     /// The object at `key`, if there is one.
     pub async fn get(&self, key: &str) -> Result<Option<Object>, Error> {
         count_request();
         match self.client.get_object().bucket(&self.name).key(key).send().await {
-            Ok(object) => Ok(Some(Object { size: size(object.content_length()), body: object.body })),
+            Ok(object) => Ok(Some(Object { size: size(object.content_length()), content_type: object.content_type, body: object.body })),
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
             Err(error) => Err(failed(error)),
         }
@@ -123,6 +140,18 @@ impl Bucket {
         count_request();
         request.content_type(content_type).cache_control(cache_control).send().await.map_err(failed)?;
         Ok(())
+    }
+
+    /// Copies the object at `from` to `to`, as what a photo is in the new place. `false`: there is no object at `from`.
+    pub async fn copy(&self, from: &str, to: &str, content_type: &str, cache_control: &str) -> Result<bool, Error> {
+        let request = self.client.copy_object().bucket(&self.name).key(to).copy_source(format!("{}/{from}", self.name));
+        let request = request.metadata_directive(MetadataDirective::Replace).content_type(content_type).cache_control(cache_control);
+        count_request();
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Copies an object onto itself, so that the store tells once more that it is there; if it is gone, nothing happens.

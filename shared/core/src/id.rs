@@ -55,3 +55,7 @@ id!(
     /// A log-in on one device; also the family of its refresh tokens.
     SessionId
 );
+id!(
+    /// Work that goes on after the answer: the deletion of an account, an export.
+    JobId
+);

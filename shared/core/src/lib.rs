@@ -10,6 +10,7 @@ pub mod post_view;
 pub mod profile;
 pub mod text;
 pub mod time;
+pub mod upload;
 
-pub use id::{PostId, SessionId, UserId};
+pub use id::{JobId, PostId, SessionId, UserId};
 pub use time::Time;

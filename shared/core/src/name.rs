@@ -112,5 +112,24 @@ mod tests {
                 prop_assert_eq!(name.as_str().parse::<Username>().unwrap(), name);
             }
         }
+
+        #[test]
+        fn a_name_is_one_in_any_case(text in "[A-Za-z0-9._]{3,30}") {
+            let name = text.parse::<Username>().unwrap();
+            prop_assert_eq!(text.to_uppercase().parse::<Username>().unwrap(), name.clone());
+            prop_assert_eq!(text.to_lowercase(), name.as_str());
+        }
+
+        // Also of letters that look like ours, or become ours in lower case (K, the Kelvin sign).
+        #[test]
+        fn whatever_is_taken_is_of_the_few_characters_that_are_allowed(text in any::<String>(), alike in "[a-zA-Z\u{212a}\u{130}\u{410}-\u{44f}\u{ff21}]{3,30}") {
+            for text in [text, alike] {
+                if let Ok(name) = text.parse::<Username>() {
+                    prop_assert!((3..=30).contains(&name.as_str().len()));
+                    prop_assert!(name.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._".contains(&b)));
+                    prop_assert_eq!(text.to_ascii_lowercase(), name.as_str());
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{PostId, Time, UserId, name::Username, text};
+use crate::{PostId, Time, UserId, media::Place, name::Username, text};
 
 /// Where a post stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -107,8 +107,12 @@ pub struct Photo {
     pub bytes: u64,
     /// For those who can't see it.
     pub alt_text: Option<String>,
-    /// 128 random bits in hex, in the address of each variant: chosen with the ticket, so that processing twice writes the same files.
+    /// 128 random bits in hex, in the address of each variant: chosen with the ticket, so that processing twice writes the same files;
+    /// another one when the files are moved.
     pub media_id: String,
+    /// Whether its files lie where only a signature opens them: see [`crate::media::Place`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_private: bool,
     /// Once processed.
     pub rendition: Option<Rendition>,
 }
@@ -182,7 +186,12 @@ impl Location {
 impl Photo {
     /// A photo that is announced and has not come yet.
     pub fn announced(content_type: ContentType, bytes: u64, alt_text: Option<String>, media_id: String) -> Self {
-        Self { content_type, bytes, alt_text, media_id, rendition: None }
+        Self { content_type, bytes, alt_text, media_id, is_private: false, rendition: None }
+    }
+
+    /// Where its files lie.
+    pub fn place(&self) -> Place {
+        Place::of(self.is_private)
     }
 }
 
@@ -220,13 +229,16 @@ impl Post {
         Step::Progress
     }
 
-    /// Photo `index` has been processed; the last one publishes the post.
-    pub fn finish_photo(&mut self, index: usize, rendition: Rendition, now: Time) -> Step {
+    /// Photo `index` has been processed and its files lie at `place`; the last one publishes the post.
+    pub fn finish_photo(&mut self, index: usize, rendition: Rendition, place: Place, now: Time) -> Step {
         if self.is_settled() {
             return Step::Nothing;
         }
         match self.photos.get_mut(index) {
-            Some(photo) if photo.rendition.is_none() => photo.rendition = Some(rendition),
+            Some(photo) if photo.rendition.is_none() => {
+                photo.rendition = Some(rendition);
+                photo.is_private = place == Place::Private;
+            }
             _ => return Step::Nothing,
         }
         if self.photos.iter().any(|photo| photo.rendition.is_none()) {
@@ -309,7 +321,7 @@ mod tests {
                 } else if starts {
                     post.start()
                 } else {
-                    post.finish_photo(index, rendition(), Time::now())
+                    post.finish_photo(index, rendition(), Place::Public, Time::now())
                 };
                 if before.is_settled() || step == Step::Nothing {
                     prop_assert_eq!(&post, &before);

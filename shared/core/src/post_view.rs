@@ -4,7 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    PostId, Time, media,
+    PostId, Time,
+    media::{self, Place},
     name::Username,
     post::{Failure, Location, Photo, Post, Status, Variant},
     profile::{Author, ProfileCard},
@@ -77,13 +78,19 @@ pub struct VariantView {
     pub bytes: u64,
     /// Always `image/jpeg`.
     pub content_type: &'static str,
-    /// Root-relative.
+    /// Root-relative and good for ever; of a private account's post absolute, and good for four minutes at least and five at most.
     pub url: String,
 }
 
+/// What opens the files that lie where only a signature opens them.
+pub trait OpenPrivate: Sync {
+    /// A URL that whoever holds it may fetch the object at `key` with, for a few minutes.
+    fn open(&self, key: &str) -> String;
+}
+
 impl PostView {
-    /// The view of `post`, whose author is the person of `card`.
-    pub fn new(post: &Post, card: &ProfileCard) -> Self {
+    /// The view of `post`, whose author is the person of `card`, for somebody who may see it: `private` opens its files to them.
+    pub fn new(post: &Post, card: &ProfileCard, private: &impl OpenPrivate) -> Self {
         Self {
             id: post.id,
             author: card.into(),
@@ -93,7 +100,7 @@ impl PostView {
             hashtags: post.hashtags.clone(),
             mentions: post.mentions.clone(),
             location: post.location.clone(),
-            photos: post.photos.iter().enumerate().map(|(index, photo)| PhotoView::new(post.id, index, photo)).collect(),
+            photos: post.photos.iter().enumerate().map(|(index, photo)| PhotoView::new(post.id, index, photo, private)).collect(),
             comments_enabled: post.comments_enabled,
             created_at: post.created_at,
             published_at: post.published_at,
@@ -102,16 +109,20 @@ impl PostView {
 }
 
 impl PhotoView {
-    fn new(post_id: PostId, index: usize, photo: &Photo) -> Self {
+    fn new(post_id: PostId, index: usize, photo: &Photo, private: &impl OpenPrivate) -> Self {
         let rendition = photo.rendition.as_ref();
         let variants = rendition.map_or(&[][..], |rendition| &rendition.variants);
+        let url = |variant: &str| match photo.place() {
+            Place::Public => media::variant_url(post_id, &photo.media_id, variant),
+            Place::Private => private.open(&media::variant_key(Place::Private, post_id, &photo.media_id, variant)),
+        };
         let view = |variant: &Variant| VariantView {
             name: variant.name.clone(),
             width: variant.width,
             height: variant.height,
             bytes: variant.bytes,
             content_type: "image/jpeg",
-            url: media::variant_url(post_id, &photo.media_id, &variant.name),
+            url: url(&variant.name),
         };
         Self {
             index,
@@ -140,8 +151,18 @@ mod tests {
     }
 
     fn answer(post: &Post) -> serde_json::Value {
-        let card = ProfileCard { id: post.author_id, username: "ada".parse().unwrap(), display_name: "Ada".to_owned() };
-        serde_json::to_value(PostView::new(post, &card)).unwrap()
+        let (username, display_name) = ("ada".parse().unwrap(), "Ada".to_owned());
+        let card = ProfileCard { id: post.author_id, username, display_name, is_private: false, avatar: None };
+        serde_json::to_value(PostView::new(post, &card, &Signed)).unwrap()
+    }
+
+    /// Signs in ink.
+    struct Signed;
+
+    impl OpenPrivate for Signed {
+        fn open(&self, key: &str) -> String {
+            format!("{key}?signed")
+        }
     }
 
     #[test]
@@ -150,7 +171,7 @@ mod tests {
         assert_eq!(
             answer(&post),
             json!({
-                "id": post.id, "author": {"id": post.author_id, "username": "ada", "display_name": "Ada"},
+                "id": post.id, "author": {"id": post.author_id, "username": "ada", "display_name": "Ada", "avatar": null},
                 "status": "awaiting_upload", "caption": "Sun", "hashtags": [], "mentions": [], "location": null,
                 "photos": [{"index": 0, "alt_text": null, "width": null, "height": null, "blurhash": null, "variants": []}],
                 "comments_enabled": true, "created_at": "1970-01-01T00:00:00.000Z", "published_at": null,
@@ -163,11 +184,11 @@ mod tests {
         let mut post = post();
         let variant = Variant { name: "w320".to_owned(), width: 320, height: 240, bytes: 9 };
         let rendition = Rendition { width: 640, height: 480, blurhash: "L".to_owned(), variants: vec![variant] };
-        post.finish_photo(0, rendition, Time::from_millis(0).unwrap());
-        let answer = answer(&post);
-        assert_eq!(answer["status"], "published");
+        post.finish_photo(0, rendition, Place::Public, Time::from_millis(0).unwrap());
+        let public = answer(&post);
+        assert_eq!(public["status"], "published");
         assert_eq!(
-            answer["photos"][0],
+            public["photos"][0],
             json!({
                 "index": 0, "alt_text": null, "width": 640, "height": 480, "blurhash": "L",
                 "variants": [{
@@ -176,5 +197,8 @@ mod tests {
                 }],
             })
         );
+        post.photos[0].is_private = true;
+        let url = &answer(&post)["photos"][0]["variants"][0]["url"];
+        assert_eq!(*url, format!("private/{}/0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f/w320.jpg?signed", post.id));
     }
 }

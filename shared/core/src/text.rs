@@ -1,12 +1,37 @@
 //! What people write: what is allowed in it, and what is found in it.
 
+mod hidden;
+
 use unicode_normalization::UnicodeNormalization;
 
 use crate::name::Username;
 
-/// Composed (NFC) and trimmed, with line breaks as Unix has them: Windows and form fields write CR LF, old Macs CR.
+pub use hidden::has_hidden_characters;
+
+/// Composed (NFC) and trimmed, with line breaks as Unix has them: Windows and form fields write CR LF, old Macs CR, mainframes NEL, and
+/// Unicode has two of its own.
 pub fn tidy(text: &str) -> String {
-    text.trim().replace("\r\n", "\n").replace('\r', "\n").nfc().collect()
+    text.trim().replace("\r\n", "\n").replace(['\r', '\u{85}', '\u{2028}', '\u{2029}'], "\n").nfc().collect()
+}
+
+/// [`tidy`], and with one plain space wherever there is space within a line, however wide: a second one shows as little as none.
+pub fn tidy_name(name: &str) -> String {
+    let mut tidied = String::with_capacity(name.len());
+    for c in tidy(name).chars() {
+        match c {
+            c if !c.is_whitespace() || c.is_control() => tidied.push(c),
+            _ if tidied.ends_with(' ') => {}
+            _ => tidied.push(' '),
+        }
+    }
+    tidied
+}
+
+/// Whether a text that is [`tidy_name`] can be a name: on one line, with something to see in it, and nothing in it that can't be seen, so
+/// that no two names differ without showing it.
+pub fn is_plain_name(name: &str) -> bool {
+    let shows = name.chars().any(|c| !c.is_whitespace() && !hidden::is_ignorable(c));
+    shows && !has_forbidden_characters(name, false) && !has_hidden_characters(name)
 }
 
 /// Whether a text holds a control character, or one that turns the direction of what follows: embeddings, overrides and isolates
@@ -64,6 +89,7 @@ fn marked_words(text: &str, mark: char, part: impl Fn(char) -> bool + Copy) -> i
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_normalization::is_nfc;
 
     #[test]
     fn hashtags_are_folded_unique_and_not_numbers() {
@@ -93,14 +119,108 @@ mod tests {
     #[test]
     fn every_systems_line_breaks_are_one() {
         assert_eq!(tidy("\r\none\r\ntwo\rthree\n\r\nfour\r"), "one\ntwo\nthree\n\nfour");
-        assert!(has_forbidden_characters(&tidy("a\r\nb"), false));
+        assert_eq!(tidy("one\u{2028}two\u{2029}three\u{85}four\u{2028}"), "one\ntwo\nthree\nfour");
+        for broken in ["a\r\nb", "a\u{2028}b", "a\u{85}b"] {
+            assert!(has_forbidden_characters(&tidy(broken), false), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_on_one_line_and_has_something_to_see_in_it() {
+        for name in ["Ada", "Ада", "عبد الله", "神", "👩‍👩‍👧", "7", "O\u{2019}Neill", "-"] {
+            assert!(is_plain_name(&tidy_name(name)), "{name}");
+        }
+        for name in
+            ["", " ", "\u{3000}", "\u{3164}", "\u{2800}", "\u{200B}", "\u{200E}", "a\nb", "a\tb", "a\u{7}b", "a\u{202E}b", "a\u{2067}b"]
+        {
+            assert!(!is_plain_name(&tidy_name(name)), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_nothing_but_space_or_composition_are_the_same() {
+        for name in ["Ada\u{A0}L\u{E9}a", " Ada  Le\u{301}a ", "Ada\u{2003}\u{2003}L\u{E9}a", "Ada\u{3000}Le\u{301}a\u{2009}"] {
+            assert_eq!(tidy_name(name), "Ada L\u{E9}a", "{name:?}");
+        }
+    }
+
+    /// What people write, and what they should not.
+    fn nasty() -> impl Strategy<Value = String> {
+        const PARTS: [&str; 32] = [
+            "\u{200B}",
+            "\u{200D}",
+            "\u{FE0F}",
+            "\u{AD}",
+            "\u{202E}",
+            "\u{2066}",
+            "\u{3164}",
+            "\u{E0041}",
+            "\u{200E}",
+            "\u{FEFF}",
+            " ",
+            "\n",
+            "\r\n",
+            "\r",
+            "\t",
+            "\u{A0}",
+            "\u{2028}",
+            "\u{85}",
+            "\u{3000}",
+            "\0",
+            "a",
+            "e\u{301}",
+            "\u{1100}\u{1161}",
+            "ب",
+            "क\u{94D}",
+            "👩",
+            "\u{212B}",
+            "\u{0344}",
+            "1\u{20E3}",
+            "©",
+            "神",
+            "א",
+        ];
+        let part = prop::sample::select(&PARTS[..]);
+        prop_oneof![prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat()), any::<String>()]
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
         #[test]
         fn any_text_can_be_read(text in any::<String>()) {
             let _ = (hashtags(&text), mentions(&text), has_forbidden_characters(&text, true));
+        }
+
+        #[test]
+        fn what_is_tidy_stays_as_it_is(text in nasty()) {
             prop_assert_eq!(tidy(&tidy(&text)), tidy(&text));
+            prop_assert_eq!(tidy_name(&tidy_name(&text)), tidy_name(&text));
+            prop_assert_eq!(tidy(&tidy_name(&text)), tidy_name(&text));
+        }
+
+        #[test]
+        fn whatever_is_taken_is_composed_and_has_no_character_that_is_forbidden(text in nasty()) {
+            let (text, name) = (tidy(&text), tidy_name(&text));
+            prop_assert!(is_nfc(&text) && is_nfc(&name));
+            let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+            if !has_forbidden_characters(&text, true) {
+                prop_assert!(!text.chars().any(|c| turns(c) || (c.is_control() && c != '\n' && c != '\t')), "{:?}", text);
+            }
+            if is_plain_name(&name) {
+                let breaks = |c: char| c.is_control() || (c.is_whitespace() && c != ' ');
+                prop_assert!(!name.chars().any(|c| turns(c) || breaks(c)) && name.trim() == name && !name.contains("  "), "{:?}", name);
+                prop_assert!(!name.contains(['\u{200B}', '\u{AD}', '\u{3164}', '\u{FEFF}']), "{:?}", name);
+            }
+        }
+
+        #[test]
+        fn a_hidden_character_in_a_latin_name_is_found_wherever_it_stands(name in "[A-Za-z]{1,8}", at in any::<prop::sample::Index>()) {
+            for hidden in "\u{200B}\u{200C}\u{200D}\u{200E}\u{200F}\u{61C}\u{2060}\u{FEFF}\u{AD}\u{34F}\u{FE0F}\u{3164}\u{E0061}\u{E0101}".chars() {
+                let mut other = name.clone();
+                other.insert(at.index(name.len() + 1), hidden);
+                prop_assert!(!is_plain_name(&tidy_name(&other)), "{:?}", other);
+            }
         }
     }
 }

@@ -3,11 +3,16 @@
 //! One service writes a table; what others may read of it is said in the table's own module.
 
 pub mod config;
+pub mod edge;
 pub mod feeds;
+pub mod graph;
+pub mod jobs;
 pub mod outbox;
+pub mod popular;
 pub mod posts;
 pub mod table;
 pub mod users;
+pub mod visibility;
 pub mod writes;
 
 pub use table::{Error, Key, Page, Table};

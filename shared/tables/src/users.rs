@@ -2,16 +2,32 @@
 //!
 //! | item | pk | sk | attributes | read by |
 //! |---|---|---|---|---|
-//! | Account | `USER#{user}` | `ACCOUNT` | `email`, `password_hash`, `created_at`; never speaks | users |
+//! | Account | `USER#{user}` | `ACCOUNT` | `email`, `password_hash`, `password_version`, `created_at`, `totp_...`; never speaks | users |
 //! | Profile | `USER#{user}` | `PROFILE` | [`ProfileCard`], `bio`, `website` | users; the card by all that show people |
 //! | Name | `USERNAME#{username}` | `USERNAME` | `user_id` | users, posts |
 //! | E-mail | `EMAIL#{email}` | `EMAIL` | `user_id` | users |
 //! | Session | `USER#{user}` | `SESSION#{session}` | [`Session`]; never speaks; no item: not alive | users; whether it is alive by all that verify tokens |
 //! | Follow | `USER#{follower}` | `FOLLOWING#{followee}` | `since`; speaks `follow.changed` | users, feed-fanout |
 //! | Follower | `USER#{followee}` | `FOLLOWER#{follower}` | `since` | users, feed-fanout |
-//! | Fence | `USER#{viewer}` | `FENCE#{author}` | `since`, `expires_at`; speaks `follow.changed` | feed |
+//! | Request | `USER#{follower}` | `REQUESTED#{followee}` | `since` | users |
+//! | Requested | `USER#{followee}` | `REQUEST#{follower}` | `since` | users |
+//! | Fence | `USER#{viewer}` | `FENCE#{author}` | `kind`, `since`, `expires_at`; speaks `follow.changed` | feed |
+//! | Fenced | `USER#{author}` | `FENCED_BY#{viewer}` | `expires_at` | the deletion of an account |
+//! | Block | `USER#{blocker}` | `FENCE#{blocked}#BLOCKING` | `kind`, `since`; speaks `block.changed` | all that show people's things |
+//! | Blocked | `USER#{blocked}` | `FENCE#{blocker}#BLOCKED` | `kind`, `since` | the same |
+//! | Mute | `USER#{muter}` | `FENCE#{muted}#MUTING` | `kind`, `since` | users, feed |
+//! | Muted | `USER#{muted}` | `MUTED_BY#{muter}` | | the deletion of an account |
+//! | Deletion | `DELETION#{job}` | `DELETION` | the job; in `ByDeadline` while it runs; speaks `account.deleted` | users; janitor its key |
+//! | Export | `USER#{user}` | `EXPORT#{job}` | the job; in `ByDeadline` while it runs; speaks `export.requested` | the same |
+//! | Popular | `POPULAR` | `POPULAR` | [`crate::popular::Popular`] | users |
+//! | Exporting | `USER#{user}` | `EXPORTING` | `job_id`: the export that runs | users |
 //! | Counter | `COUNTS#{user}` | `FOLLOWERS#{shard}`, `FOLLOWING#{shard}` | `count` | users |
-//! | Keys | `KEYS` | `JWKS` | `jwks`: public keys (RFC 7517) as JSON | all that verify tokens |
+//! | Keys | `KEYS` | `JWKS` | `jwks`: public keys (RFC 7517) as JSON; `times`: since and until when they are in use | all that verify tokens |
+//!
+//! Index `ByDeadline` (`unfinished`, `deadline`) is sparse: a job is in it while it has not ended.
+//!
+//! What hides an author from a viewer begins with `FENCE#{author}` in the viewer's partition, whatever the reason: one query finds
+//! all. What is the other side of a fence alone ("fenced", "muted") is found by who is deleted, and shown to nobody.
 //!
 //! A follow is two items, one on each side, so that both lists can be read, and read consistently: they and the counters
 //! change in one transaction. A fence hides an author from a viewer's home from the moment an unfollow is answered.
@@ -19,7 +35,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use tintype_core::{SessionId, Time, UserId, name::Username, profile::ProfileCard};
+use tintype_core::{JobId, SessionId, Time, UserId, name::Username, profile::ProfileCard};
 
 use crate::{Error, Key, Page, Table, table::Query};
 
@@ -57,6 +73,17 @@ pub const FOLLOWERS: &str = "FOLLOWER#";
 /// What the sort keys of the authors whom a viewer must not see start with.
 pub const FENCES: &str = "FENCE#";
 
+/// What the sort keys of the other sides of fences start with.
+pub const FENCED_BY: &str = "FENCED_BY#";
+/// What the sort keys of the other sides of mutes start with.
+pub const MUTED_BY: &str = "MUTED_BY#";
+/// What the sort keys of the requests that a person has made start with.
+pub const REQUESTED: &str = "REQUESTED#";
+/// What the sort keys of the requests that wait for a person start with.
+pub const REQUESTS: &str = "REQUEST#";
+/// What the sort keys of a person's exports start with.
+pub const EXPORTS: &str = "EXPORT#";
+
 /// A log-in.
 pub fn session(user: UserId, session: SessionId) -> Key {
     Key::new(partition(user), format!("{SESSIONS}{session}"))
@@ -75,6 +102,63 @@ pub fn follower(followee: UserId, follower: UserId) -> Key {
 /// What hides `author` from `viewer`'s home.
 pub fn fence(viewer: UserId, author: UserId) -> Key {
     Key::new(partition(viewer), format!("{FENCES}{author}"))
+}
+
+/// The other side of a fence.
+pub fn fenced_by(author: UserId, viewer: UserId) -> Key {
+    Key::new(partition(author), format!("{FENCED_BY}{viewer}"))
+}
+
+/// `blocker` blocks `blocked`.
+pub fn blocking(blocker: UserId, blocked: UserId) -> Key {
+    Key::new(partition(blocker), format!("{FENCES}{blocked}#BLOCKING"))
+}
+
+/// The same block, seen from the blocked.
+pub fn blocked(blocked: UserId, blocker: UserId) -> Key {
+    Key::new(partition(blocked), format!("{FENCES}{blocker}#BLOCKED"))
+}
+
+/// `muter` does not want to see what `muted` posts and does.
+pub fn muting(muter: UserId, muted: UserId) -> Key {
+    Key::new(partition(muter), format!("{FENCES}{muted}#MUTING"))
+}
+
+/// The other side of a mute.
+pub fn muted_by(muted: UserId, muter: UserId) -> Key {
+    Key::new(partition(muted), format!("{MUTED_BY}{muter}"))
+}
+
+/// `follower` waits for `followee`'s approval.
+pub fn requested(follower: UserId, followee: UserId) -> Key {
+    Key::new(partition(follower), format!("{REQUESTED}{followee}"))
+}
+
+/// The same request, seen from who is to approve it.
+pub fn request(followee: UserId, follower: UserId) -> Key {
+    Key::new(partition(followee), format!("{REQUESTS}{follower}"))
+}
+
+/// The deletion of an account.
+pub fn deletion(job: JobId) -> Key {
+    Key::new(format!("DELETION#{job}"), "DELETION")
+}
+
+/// An archive of all that a person has made.
+pub fn export(user: UserId, job: JobId) -> Key {
+    Key::new(partition(user), format!("{EXPORTS}{job}"))
+}
+
+/// Which export of a person runs: there is one at a time.
+pub fn exporting(user: UserId) -> Key {
+    Key::new(partition(user), "EXPORTING")
+}
+
+/// The export that runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Exporting {
+    /// Its job.
+    pub job_id: JobId,
 }
 
 /// `pk` of a person's counters.
@@ -125,6 +209,11 @@ pub async fn card(users: &Table, user: UserId) -> Result<Option<ProfileCard>, Er
     }
 }
 
+/// A person's card as it stands now.
+pub async fn card_now(users: &Table, user: UserId) -> Result<Option<ProfileCard>, Error> {
+    users.get(&profile(user), true).await
+}
+
 /// The cards of those of `ids` who exist.
 pub async fn cards(users: &Table, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
     let unique: HashSet<UserId> = ids.into_iter().collect();
@@ -150,21 +239,6 @@ pub async fn followers_of(users: &Table, followee: UserId, after: Option<String>
     edges(users, query).await
 }
 
-/// The authors whom `viewer` has stopped following lately, as of now.
-pub async fn fences_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
-    let mut authors = HashSet::new();
-    let mut after = None;
-    loop {
-        let query = Query { pk: partition(viewer), prefix: Some(FENCES), after, descending: false, consistent: true, limit: 1000 };
-        let page = edges(users, query).await?;
-        authors.extend(page.items);
-        after = page.next;
-        if after.is_none() {
-            return Ok(authors);
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Edge {
     sk: String,
@@ -173,7 +247,7 @@ struct Edge {
 /// The people at the other ends of a person's edges.
 pub async fn edges(users: &Table, query: Query<'_>) -> Result<Page<UserId>, Error> {
     let page: Page<Edge> = users.query(query).await?;
-    let other_end = |edge: &Edge| edge.sk.split_once('#').and_then(|(_, id)| id.parse().ok());
+    let other_end = |edge: &Edge| edge.sk.split('#').nth(1).and_then(|id| id.parse().ok());
     Ok(Page { items: page.items.iter().filter_map(other_end).collect(), next: page.next })
 }
 
@@ -192,6 +266,9 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// Seconds since 1970.
     pub expires_at: i64,
+    /// Which of the person's passwords, counted from 0, it was begun with or has outlived.
+    #[serde(default)]
+    pub password_version: u64,
 }
 
 impl Session {

@@ -1,6 +1,6 @@
 //! The kinds of writes that transactions are made of.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update, builders::PutBuilder};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update, builders::PutBuilder};
 
 use crate::{
     Error, Key, Table,
@@ -75,6 +75,23 @@ pub fn add(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
         .expression_attribute_names("#count", "count")
         .expression_attribute_values(":amount", number(amount));
     TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+}
+
+/// Demands that there is no item at `key`, and writes nothing.
+pub fn check_absent(table: &Table, key: &Key) -> TransactWriteItem {
+    check(table, key, ABSENT, [])
+}
+
+/// Demands something of an item, and writes nothing.
+pub fn check<const N: usize>(table: &Table, key: &Key, condition: &str, values: [(&str, AttributeValue); N]) -> TransactWriteItem {
+    let values = values.map(|(name, value)| (name.to_owned(), value));
+    let check = ConditionCheck::builder()
+        .table_name(&table.name)
+        .set_key(Some(key.item()))
+        .condition_expression(condition)
+        // An empty map is refused.
+        .set_expression_attribute_values((N > 0).then(|| values.into()));
+    TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
 }
 
 fn building(table: &Table, item: Item) -> PutBuilder {

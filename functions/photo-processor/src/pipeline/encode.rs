@@ -3,15 +3,15 @@
 use image::DynamicImage;
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
-use super::{Encoded, VariantName, variants::Frame};
+use super::{VariantName, variants::Frame};
 
 /// Of 100: above it files grow faster than anybody sees a difference on a telephone.
 const QUALITY: u8 = 82;
 /// A blurhash is made from a picture of this many pixels a side; its few waves need no more.
 const BLURHASH_SIDE: u32 = 32;
 
-pub(super) fn jpeg(frame: &Frame) -> Encoded {
-    let (width, height) = (frame.pixels.width(), frame.pixels.height());
+pub(super) fn jpeg(pixels: &DynamicImage) -> Vec<u8> {
+    let (width, height) = (pixels.width(), pixels.height());
     let side = |pixels: u32| u16::try_from(pixels).expect("decoding refuses sides that JPEG can't hold");
 
     let mut bytes = Vec::new();
@@ -20,9 +20,9 @@ pub(super) fn jpeg(frame: &Frame) -> Encoded {
     // The encoder's own choice, the nearest pixel's colour, frays coloured edges.
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder
-        .encode(frame.pixels.as_bytes(), side(width), side(height), ColorType::Rgb)
+        .encode(pixels.as_bytes(), side(width), side(height), ColorType::Rgb)
         .expect("memory takes every byte, and the pixels fill the frame");
-    Encoded { name: frame.name, width, height, bytes }
+    bytes
 }
 
 /// Of the smallest frame that shows the whole photograph. Its waves are relative to the sides, so that a square does for any shape.

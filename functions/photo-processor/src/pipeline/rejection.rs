@@ -1,6 +1,7 @@
 //! Why a photograph can't be published.
 
 use thiserror::Error;
+use tintype_telemetry as telemetry;
 
 use super::{MAX_SIDE, MIN_SIDE};
 
@@ -55,6 +56,14 @@ impl Rejection {
             Self::Damaged { .. } => "truncated-or-damaged",
             Self::TooManyPixels { .. } => "too-many-pixels",
             Self::TooSmall { .. } => "too-small",
+        }
+    }
+
+    /// Says on the current log line what is wrong, also what the person is not told.
+    pub(crate) fn log(&self) {
+        telemetry::field("photo.rejection", self.code());
+        if let Self::Damaged { cause } = self {
+            telemetry::field("photo.damage", cause.as_str());
         }
     }
 

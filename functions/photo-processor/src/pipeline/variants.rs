@@ -102,7 +102,7 @@ pub(super) struct Frame {
 pub(super) fn reduce(original: Original) -> Vec<Frame> {
     let sizes = sizes(original.upright_size());
     let mut resizer = Resizer::new();
-    let base = base(original, &mut resizer);
+    let base = base(original, MAX_WIDTH, THUMB_SIDE, &mut resizer);
 
     let mut frames: Vec<Frame> = Vec::with_capacity(sizes.len());
     for &(name, size) in sizes.iter().rev() {
@@ -114,12 +114,21 @@ pub(super) fn reduce(original: Original) -> Vec<Frame> {
     frames
 }
 
-/// The smallest frame that all variants can be made from, upright and opaque.
-fn base(original: Original, resizer: &mut Resizer) -> DynamicImage {
+/// Squares from the middle of a photograph, of these sides in pixels, smallest first. A small photograph is enlarged: where a square is
+/// shown, it is shown in its size.
+pub(super) fn squares<const N: usize>(original: Original, sides: [u32; N]) -> [DynamicImage; N] {
+    let largest = sides.last().copied().unwrap_or(1);
+    let mut resizer = Resizer::new();
+    let base = base(original, largest, largest, &mut resizer);
+    sides.map(|side| resize(&base, Size { width: side, height: side }, &mut resizer))
+}
+
+/// The smallest frame that all variants can be made from, upright and opaque: as wide as the widest and, where that leaves a panorama too
+/// low for the largest `square`, as high as that.
+fn base(original: Original, widest: u32, square: u32, resizer: &mut Resizer) -> DynamicImage {
     let upright = original.upright_size();
-    // As wide as the widest variant and, where that leaves a panorama too low for `thumb`, as high as that.
-    let wide_enough_for_thumb = (u64::from(THUMB_SIDE) * u64::from(upright.width)).div_ceil(upright.height.into());
-    let width = upright.width.min(MAX_WIDTH.max(u32::try_from(wide_enough_for_thumb).unwrap_or(u32::MAX)));
+    let wide_enough_for_square = (u64::from(square) * u64::from(upright.width)).div_ceil(upright.height.into());
+    let width = upright.width.min(widest.max(u32::try_from(wide_enough_for_square).unwrap_or(u32::MAX)));
     let size = upright.at_width(width);
     let stored = if lies_on_its_side(original.orientation) { size.turned() } else { size };
 
@@ -132,7 +141,7 @@ fn covers(source: &DynamicImage, size: Size) -> bool {
     source.width() >= size.width && source.height() >= size.height
 }
 
-/// Reduces to `size`; what another shape leaves over is cut off evenly on both sides.
+/// Brings to `size`; what another shape leaves over is cut off evenly on both sides.
 fn resize(source: &DynamicImage, size: Size, resizer: &mut Resizer) -> DynamicImage {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).fit_into_destination(None);
     let mut reduced = DynamicImage::new(size.width, size.height, source.color());

@@ -4,10 +4,11 @@ use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use tintype_core::{
     PostId, Time,
     event::What,
+    media::Place,
     post::{Failure, Post, Rendition, Step},
 };
 
-use super::{PROCESSING_TIME, REMAINS, Record, count, key, published, read_record, unpublished};
+use super::{LISTED_LONGER, PROCESSING_TIME, REMAINS, Record, TICKET_LIFETIME, count, key, published, read_record, removal, unpublished};
 use crate::{
     Error, Table, outbox,
     table::{Item, back_off, failure, number, text, write_units},
@@ -21,6 +22,19 @@ pub async fn create(posts: &Table, post: Post) -> Result<(), Error> {
     posts.transact(vec![writes::put_new(posts, item), writes::put(posts, listed)]).await
 }
 
+/// New tickets for the photos that still wait go out: the post has the time that they are good for.
+pub async fn prolong(posts: &Table, post: PostId, now: Time) -> Result<Option<Record>, Error> {
+    change_live(posts, post, now, |record| {
+        let deadline = Some(now.plus(TICKET_LIFETIME).plus(PROCESSING_TIME));
+        if record.post.is_settled() || record.deadline >= deadline {
+            return Step::Nothing;
+        }
+        record.deadline = deadline;
+        Step::Progress
+    })
+    .await
+}
+
 /// Photo work has begun.
 pub async fn start(posts: &Table, post: PostId, now: Time) -> Result<Option<Record>, Error> {
     change_live(posts, post, now, |record| {
@@ -31,10 +45,17 @@ pub async fn start(posts: &Table, post: PostId, now: Time) -> Result<Option<Reco
     .await
 }
 
-/// Photo `index` is processed. If it was the last one, the same write publishes the post.
-pub async fn finish_photo(posts: &Table, post: PostId, index: usize, rendition: Rendition, now: Time) -> Result<Option<Record>, Error> {
+/// Photo `index` is processed, and its files lie at `place`. If it was the last one, the same write publishes the post.
+pub async fn finish_photo(
+    posts: &Table,
+    post: PostId,
+    index: usize,
+    rendition: Rendition,
+    place: Place,
+    now: Time,
+) -> Result<Option<Record>, Error> {
     change_live(posts, post, now, |record| {
-        let step = record.post.finish_photo(index, rendition.clone(), now);
+        let step = record.post.finish_photo(index, rendition.clone(), place, now);
         if step == Step::Published {
             record.forget();
         }
@@ -111,7 +132,7 @@ pub async fn delete(posts: &Table, post: PostId, now: Time) -> Result<bool, Erro
         let mut item = tombstone.item()?;
         let Post { id, author_id, published_at, .. } = tombstone.post;
         outbox::speak(&mut item, What::PostDeleted { post_id: id, author_id }, now);
-        let mut all = vec![writes::put_over(posts, item, before.version)];
+        let mut all = vec![writes::put_over(posts, item, before.version), writes::put(posts, removal::listed(&before.post, now))];
         if let Some(published_at) = published_at {
             all.push(writes::delete(posts, &published(&before.post, published_at)));
             all.push(writes::add(posts, &count(author_id), -1));
@@ -127,7 +148,12 @@ pub async fn delete(posts: &Table, post: PostId, now: Time) -> Result<bool, Erro
 }
 
 /// [`change`], but a tombstone stays as it is.
-async fn change_live(posts: &Table, post: PostId, now: Time, mut apply: impl FnMut(&mut Record) -> Step) -> Result<Option<Record>, Error> {
+pub(super) async fn change_live(
+    posts: &Table,
+    post: PostId,
+    now: Time,
+    mut apply: impl FnMut(&mut Record) -> Step,
+) -> Result<Option<Record>, Error> {
     change(posts, post, now, |record| if record.deleted_at.is_some() { Step::Nothing } else { apply(record) }).await
 }
 
@@ -178,7 +204,7 @@ async fn store(posts: &Table, before: &Record, after: &Record, step: Step, now: 
     }
     if after.expires_at != before.expires_at {
         let mut listed = unpublished(&after.post).item();
-        listed.extend(after.expires_at.map(|at| ("expires_at".to_owned(), number(at))));
+        listed.extend(after.expires_at.map(|at| ("expires_at".to_owned(), number(at.saturating_add_unsigned(LISTED_LONGER.as_secs())))));
         return posts.transact(vec![writes::put_over(posts, item, before.version), writes::put(posts, listed)]).await;
     }
     put_alone(posts, item, before.version).await

@@ -5,12 +5,15 @@
 //! | Post | `POST#{post}` | `POST` | [`Record`]; speaks `post.published`, `post.deleted` | the service; `post` by feed |
 //! | Published | `AUTHOR#{author}` | `PUBLISHED#{published_at}#{post}` | | posts, feed-fanout |
 //! | Unpublished | `AUTHOR#{author}` | `UNPUBLISHED#{post}` | | posts |
+//! | Deleted | `AUTHOR#{author}` | `DELETED#{post}` | `published_at`, `expires_at` | the deletion of an account |
 //! | Counter | `COUNTS#{author}` | `POSTS` | `count` of published posts | users |
 //!
 //! Index `ByDeadline` (`unfinished`, `deadline`) is sparse: a post is in it while something must still happen to it by itself.
 
 mod change;
 mod record;
+mod relocation;
+pub mod removal;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,8 +27,9 @@ use crate::{
     table::{Query, failure, text},
 };
 
-pub use change::{create, delete, drive, fail, finish_photo, put_off, start, swept};
+pub use change::{create, delete, drive, fail, finish_photo, prolong, put_off, start, swept};
 pub use record::Record;
+pub use relocation::{Relocation, relocate, relocated, settle_relocation};
 
 /// How long an upload ticket is good for.
 pub const TICKET_LIFETIME: Duration = Duration::from_mins(15);
@@ -33,6 +37,9 @@ pub const TICKET_LIFETIME: Duration = Duration::from_mins(15);
 pub const PROCESSING_TIME: Duration = Duration::from_mins(5);
 /// How long a failed post can be read, and how long the tombstone of a deleted one stands: late messages find it.
 pub const REMAINS: Duration = Duration::from_hours(30 * 24);
+/// An entry of a list outlives the item that it is about, since the table forgets what has expired in its own time, and in any order:
+/// what is in no list is not found when its author leaves.
+const LISTED_LONGER: Duration = Duration::from_hours(7 * 24);
 /// Partitions of the index of unfinished posts: one would take a thousand writes a second and no more.
 pub const UNFINISHED_SHARDS: u8 = 4;
 
@@ -40,6 +47,9 @@ pub const UNFINISHED_SHARDS: u8 = 4;
 pub const PUBLISHED: &str = "PUBLISHED#";
 /// What the sort keys of an author's posts in the making start with.
 pub const UNPUBLISHED: &str = "UNPUBLISHED#";
+
+/// What the sort keys of an author's deleted posts start with.
+pub const DELETED: &str = "DELETED#";
 
 /// A post's item.
 pub fn key(post: PostId) -> Key {

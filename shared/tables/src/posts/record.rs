@@ -6,7 +6,7 @@ use tintype_core::{
     post::{Post, Status},
 };
 
-use super::{PROCESSING_TIME, REMAINS, TICKET_LIFETIME, UNFINISHED_SHARDS, key};
+use super::{PROCESSING_TIME, REMAINS, Relocation, TICKET_LIFETIME, UNFINISHED_SHARDS, key};
 use crate::{Error, table::Item};
 
 /// A post's item, with what the service alone needs to know.
@@ -29,12 +29,16 @@ pub struct Record {
     /// Seconds since 1970: when the item may go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+    /// Its files are being moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relocation: Option<Relocation>,
 }
 
 impl Record {
     pub(super) fn new(post: Post) -> Self {
         let deadline = post.created_at.plus(TICKET_LIFETIME).plus(PROCESSING_TIME);
-        let mut record = Self { post, version: 0, drives: 0, deleted_at: None, unfinished: None, deadline: None, expires_at: None };
+        let mut record =
+            Self { post, version: 0, drives: 0, deleted_at: None, unfinished: None, deadline: None, expires_at: None, relocation: None };
         record.look_after(deadline);
         record
     }
@@ -88,7 +92,7 @@ mod tests {
         let draft = Draft { author_id: UserId::new(), caption, location, comments_enabled: true, photos: vec![photo] };
         let mut post = Post::new(draft, now);
         (post.status, post.published_at) = (Status::Published, Some(now));
-        Record { post, version: 7, drives: 2, deleted_at: None, unfinished: None, deadline: None, expires_at: None }
+        Record { post, version: 7, drives: 2, deleted_at: None, unfinished: None, deadline: None, expires_at: None, relocation: None }
     }
 
     #[test]

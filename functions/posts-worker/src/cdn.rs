@@ -1,0 +1,133 @@
+//! The CDN forgets what must not be public any more.
+//!
+//! It keeps copies of photographs for an hour. After that it asks the bucket, which has none. So forgetting is haste and not what
+//! protects them: if it fails, that is said in the log, and the hour does it. It costs money by the path, and the CDN takes 15 paths with
+//! a wildcard at a time, so of an account with many posts the newest are forgotten at once.
+//!
+//! One request is all that is asked of the CDN: it is made with the SDK's signer and connector, without the SDK of the CDN, which would be
+//! larger than the rest of the function.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
+use lambda_runtime::Error;
+use tintype_core::PostId;
+use tintype_telemetry as telemetry;
+use uuid::Uuid;
+
+/// As many paths with wildcards as may be in progress at a time.
+const MOST_POSTS: usize = 15;
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// It is the same everywhere, and has its keys from this region.
+const HOST: &str = "cloudfront.amazonaws.com";
+const REGION: &str = "us-east-1";
+
+/// The distribution before the media bucket, if there is one.
+#[derive(Clone)]
+pub(crate) struct Cdn(Option<Distribution>);
+
+#[derive(Clone)]
+struct Distribution {
+    id: String,
+    credentials: SharedCredentialsProvider,
+    connector: SharedHttpConnector,
+}
+
+impl Cdn {
+    /// The distribution whose id is in environment variable `DISTRIBUTION_ID`; emulators have none that keeps copies.
+    pub(crate) fn from_env(aws: &SdkConfig) -> Self {
+        let id = std::env::var("DISTRIBUTION_ID").ok().filter(|id| !id.is_empty());
+        let settings = HttpConnectorSettings::builder().connect_timeout(TIMEOUT).read_timeout(TIMEOUT).build();
+        let distribution = || {
+            let connector = aws_smithy_http_client::default_connector(&settings, aws.sleep_impl())?;
+            Some(Distribution { id: id?, credentials: aws.credentials_provider()?, connector })
+        };
+        Self(distribution())
+    }
+
+    /// Forgets the photographs of the first of these posts.
+    pub(crate) async fn forget(&self, posts: &[PostId]) {
+        let posts = &posts[..posts.len().min(MOST_POSTS)];
+        let Some(distribution) = self.0.as_ref().filter(|_| !posts.is_empty()) else { return };
+        match Box::pin(distribution.invalidate(posts)).await {
+            Ok(()) => telemetry::count("cdn.invalidations", posts.len()),
+            Err(error) => telemetry::field("cdn.error", error.to_string()),
+        }
+    }
+}
+
+impl Distribution {
+    async fn invalidate(&self, posts: &[PostId]) -> Result<(), Error> {
+        let identity = self.credentials.provide_credentials().await?.into();
+        let request = request(&self.id, &batch(posts, Uuid::now_v7()));
+        let params = v4::SigningParams::builder().identity(&identity).region(REGION).name("cloudfront").time(SystemTime::now());
+        let params = params.settings(SigningSettings::default()).build()?.into();
+        let request = signed(request, &params)?;
+        let answer = self.connector.call(request.map(Into::into).try_into()?).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(format!("the CDN answers {}", answer.status().as_u16()).into()) }
+    }
+}
+
+/// What is to be forgotten, as the CDN wants to read it.
+fn batch(posts: &[PostId], reference: Uuid) -> String {
+    let paths: String = posts.iter().map(|post| format!("<Path>/media/{post}/*</Path>")).collect();
+    format!(
+        "<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Paths><Quantity>{}</Quantity><Items>{paths}</Items></Paths>\
+         <CallerReference>{reference}</CallerReference></InvalidationBatch>",
+        posts.len()
+    )
+}
+
+fn request(distribution: &str, body: &str) -> http::Request<String> {
+    let url = format!("https://{HOST}/2020-05-31/distribution/{distribution}/invalidation");
+    let request = http::Request::post(url).header("host", HOST).header("content-type", "application/xml");
+    request.body(body.to_owned()).expect("an id is plain")
+}
+
+fn signed(mut request: http::Request<String>, params: &aws_sigv4::http_request::SigningParams<'_>) -> Result<http::Request<String>, Error> {
+    let headers = request.headers().iter().map(|(name, value)| Ok((name.as_str(), value.to_str()?)));
+    let headers: Vec<(&str, &str)> = headers.collect::<Result<_, Error>>()?;
+    let url = request.uri().to_string();
+    let signable = SignableRequest::new("POST", &url, headers.into_iter(), SignableBody::Bytes(request.body().as_bytes()))?;
+    let (instructions, _) = sign(signable, params)?.into_parts();
+    instructions.apply_to_request_http1x(&mut request);
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_credential_types::Credentials;
+
+    #[test]
+    fn a_request_names_each_post_with_a_wildcard_and_is_signed_with_all_that_matters() {
+        let posts = [PostId::new(), PostId::new()];
+        let request = request("E2EXAMPLE", &batch(&posts, Uuid::nil()));
+        let identity = Credentials::new("an-access-key", "a-secret-key", Some("a-token".to_owned()), None, "test").into();
+        let params = v4::SigningParams::builder().identity(&identity).region(REGION).name("cloudfront").time(SystemTime::UNIX_EPOCH);
+        let params = params.settings(SigningSettings::default()).build().unwrap().into();
+        let request = signed(request, &params).unwrap();
+        assert_eq!(request.uri(), "https://cloudfront.amazonaws.com/2020-05-31/distribution/E2EXAMPLE/invalidation");
+        let authorization = request.headers()["authorization"].to_str().unwrap();
+        assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=an-access-key/19700101/us-east-1/cloudfront/aws4_request, "));
+        assert!(authorization.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, "), "{authorization}");
+        assert_eq!(request.headers()["x-amz-security-token"], "a-token");
+        let body = request.body();
+        assert!(body.contains("<Quantity>2</Quantity>"), "{body}");
+        for post in posts {
+            assert!(body.contains(&format!("<Path>/media/{post}/*</Path>")), "{body}");
+        }
+    }
+
+    // No connector reaches anything here: it returns because it asks for nothing.
+    #[tokio::test]
+    async fn where_no_cdn_is_there_is_nothing_to_forget() {
+        Cdn(None).forget(&[PostId::new()]).await;
+    }
+}

@@ -1,0 +1,225 @@
+//! How a viewer stands to another person, and what that lets them see.
+//!
+//! One place answers for profiles, posts, lists and whatever comes later. All of it is read consistently: what a block, an approval or a
+//! change to a private account has answered holds for the very next read.
+
+use std::collections::HashSet;
+
+use tintype_core::{UserId, profile::ProfileCard};
+use tokio::try_join;
+
+use crate::{
+    Error, Key, Page, Table,
+    table::Query,
+    users::{self, FENCES},
+};
+
+/// How a viewer stands to another person.
+#[expect(clippy::struct_excessive_bools, reason = "each is an edge of its own, and they go together as they like")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Relationship {
+    /// The viewer follows them.
+    pub following: bool,
+    /// The viewer waits for their approval.
+    pub requested: bool,
+    /// They follow the viewer.
+    pub followed_by: bool,
+    /// The viewer blocks them.
+    pub blocking: bool,
+    /// They block the viewer, who is not told.
+    pub blocked: bool,
+    /// The viewer has muted them.
+    pub muting: bool,
+}
+
+impl Relationship {
+    /// As of now. All of it lies in the viewer's partition: one read.
+    pub async fn read(users: &Table, viewer: UserId, other: UserId) -> Result<Self, Error> {
+        let edges = [
+            users::following(viewer, other),
+            users::requested(viewer, other),
+            users::follower(viewer, other),
+            users::blocking(viewer, other),
+            users::blocked(viewer, other),
+            users::muting(viewer, other),
+        ];
+        let [following, requested, followed_by, blocking, blocked, muting] = are_there(users, edges).await?;
+        Ok(Self { following, requested, followed_by, blocking, blocked, muting })
+    }
+}
+
+async fn are_there<const N: usize>(users: &Table, keys: [Key; N]) -> Result<[bool; N], Error> {
+    let found: HashSet<Key> = users.batch_get(&keys, true).await?.into_iter().collect();
+    Ok(keys.map(|key| found.contains(&key)))
+}
+
+/// What of a person somebody sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Nothing: one of the two blocks the other.
+    Nothing,
+    /// Who they are, and nothing that they have made: the account is private.
+    Profile,
+    /// All.
+    Everything,
+}
+
+/// A person, and what `viewer` (`None`: nobody in particular) sees of them. `None`: there is no such person.
+pub async fn look(users: &Table, viewer: Option<UserId>, person: UserId) -> Result<Option<(ProfileCard, Sight)>, Error> {
+    let profile = users::profile(person);
+    let card = users.get::<ProfileCard>(&profile, true);
+    let Some(viewer) = viewer.filter(|viewer| *viewer != person) else {
+        let own = viewer == Some(person);
+        return Ok(card.await?.map(|card| {
+            let sight = if own { Sight::Everything } else { sight(&card, [false; 3]) };
+            (card, sight)
+        }));
+    };
+    let edges = [users::following(viewer, person), users::blocking(viewer, person), users::blocked(viewer, person)];
+    let (card, edges) = try_join!(card, are_there(users, edges))?;
+    Ok(card.map(|card| {
+        let sight = sight(&card, edges);
+        (card, sight)
+    }))
+}
+
+fn sight(card: &ProfileCard, [following, blocking, blocked]: [bool; 3]) -> Sight {
+    if blocking || blocked {
+        Sight::Nothing
+    } else if card.is_private && !following {
+        Sight::Profile
+    } else {
+        Sight::Everything
+    }
+}
+
+/// Why an author is hidden from a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fence {
+    /// The viewer has unfollowed the author, or a block has ended the follow.
+    Unfollowed,
+    /// The viewer blocks the author.
+    Blocking,
+    /// The author blocks the viewer.
+    Blocked,
+    /// The viewer has muted the author.
+    Muting,
+}
+
+impl Fence {
+    /// As attribute `kind` says it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Unfollowed => "unfollowed",
+            Self::Blocking => "blocking",
+            Self::Blocked => "blocked",
+            Self::Muting => "muting",
+        }
+    }
+
+    /// Whom a sort key hides, and why: `FENCE#{author}`, `FENCE#{author}#MUTING`.
+    pub fn of_key(sk: &str) -> Option<(UserId, Self)> {
+        let rest = sk.strip_prefix(FENCES)?;
+        let (author, kind) = rest.split_once('#').unwrap_or((rest, ""));
+        let fence = match kind {
+            "" => Self::Unfollowed,
+            "BLOCKING" => Self::Blocking,
+            "BLOCKED" => Self::Blocked,
+            "MUTING" => Self::Muting,
+            _ => return None,
+        };
+        Some((author.parse().ok()?, fence))
+    }
+}
+
+/// The authors whom `viewer` is not to see at home, whatever the reason, as of now.
+pub async fn fences_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
+    hidden(users, viewer, |_| true).await
+}
+
+/// The people whom `viewer` blocks, or who block `viewer`, as of now: neither is to see the other anywhere.
+pub async fn blocks_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
+    hidden(users, viewer, |fence| matches!(fence, Fence::Blocking | Fence::Blocked)).await
+}
+
+async fn hidden(users: &Table, viewer: UserId, counts: impl Fn(Fence) -> bool) -> Result<HashSet<UserId>, Error> {
+    let mut people = HashSet::new();
+    let mut after = None;
+    loop {
+        let page = fences(users, viewer, after, 1000).await?;
+        people.extend(page.items.into_iter().filter(|(_, _, fence)| counts(*fence)).map(|(_, person, _)| person));
+        after = page.next;
+        if after.is_none() {
+            return Ok(people);
+        }
+    }
+}
+
+/// A page of the people before whom `viewer` has put one kind of fence; its cursor names one of them, and nobody who blocks the viewer.
+pub async fn fenced_off(users: &Table, viewer: UserId, kind: Fence, after: Option<String>, limit: usize) -> Result<Page<UserId>, Error> {
+    let mut found: Vec<(String, UserId)> = Vec::new();
+    let mut next = after;
+    loop {
+        let page = fences(users, viewer, next, 1000).await?;
+        found.extend(page.items.into_iter().filter(|(_, _, fence)| *fence == kind).map(|(sk, person, _)| (sk, person)));
+        next = page.next;
+        if found.len() > limit || next.is_none() {
+            break;
+        }
+    }
+    let there_is_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| there_is_more).map(|(sk, _)| sk.clone());
+    Ok(Page { items: found.into_iter().map(|(_, person)| person).collect(), next })
+}
+
+async fn fences(users: &Table, viewer: UserId, after: Option<String>, limit: usize) -> Result<Page<(String, UserId, Fence)>, Error> {
+    let query = Query { pk: users::partition(viewer), prefix: Some(FENCES), after, descending: false, consistent: true, limit };
+    let page: Page<Key> = users.query(query).await?;
+    let fence = |key: Key| Fence::of_key(&key.sk).map(|(person, fence)| (key.sk, person, fence));
+    Ok(Page { items: page.items.into_iter().filter_map(fence).collect(), next: page.next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_account_shows_itself_to_all_and_what_it_has_made_to_followers_and_a_block_hides_both() {
+        let card = |is_private| ProfileCard {
+            id: UserId::new(),
+            username: "ada".parse().unwrap(),
+            display_name: "Ada".to_owned(),
+            is_private,
+            avatar: None,
+        };
+        for (is_private, following, expected) in [
+            (false, false, Sight::Everything),
+            (false, true, Sight::Everything),
+            (true, false, Sight::Profile),
+            (true, true, Sight::Everything),
+        ] {
+            assert_eq!(sight(&card(is_private), [following, false, false]), expected);
+            for (blocking, blocked) in [(true, false), (false, true), (true, true)] {
+                assert_eq!(sight(&card(is_private), [following, blocking, blocked]), Sight::Nothing);
+            }
+        }
+    }
+
+    #[test]
+    fn a_fence_says_whom_it_hides_and_why() {
+        let (viewer, author) = (UserId::new(), UserId::new());
+        for (key, fence) in [
+            (users::fence(viewer, author), Fence::Unfollowed),
+            (users::blocking(viewer, author), Fence::Blocking),
+            (users::blocked(viewer, author), Fence::Blocked),
+            (users::muting(viewer, author), Fence::Muting),
+        ] {
+            assert_eq!(Fence::of_key(&key.sk), Some((author, fence)));
+        }
+        for other in [users::fenced_by(author, viewer), users::muted_by(author, viewer), users::following(viewer, author)] {
+            assert_eq!(Fence::of_key(&other.sk), None);
+        }
+        assert_eq!(Fence::of_key(&format!("FENCE#{author}#PAINTED")), None);
+    }
+}
