@@ -43,6 +43,28 @@ async fn of_sign_ups_with_one_username_at_once_exactly_one_wins() {
 }
 
 #[tokio::test]
+async fn of_32_sign_ups_with_one_username_at_once_exactly_one_is_left() {
+    let nobody = Caller::nobody();
+    let name = unique("ada");
+    let email = |number: usize| format!("{number}.{name}@example.com");
+    let sign_up = |number: usize| nobody.post("/accounts", json!({"username": name, "email": email(number), "password": PASSWORD}));
+    let mut winners = Vec::new();
+    for (number, answer) in join_all((0..32).map(sign_up)).await.into_iter().enumerate() {
+        if answer.status == 201 {
+            winners.push((number, answer["user"]["id"].clone()));
+        } else {
+            answer.problem(409, "username-taken");
+        }
+    }
+    let [(winner, id)] = &winners[..] else { panic!("exactly one wins: {winners:?}") };
+    assert_eq!(nobody.get(&format!("/users/{name}")).await.expect(200)["id"], *id);
+    // Nothing is left of the others: their addresses are free, the winner's is not.
+    let again = |number: usize| nobody.post("/accounts", json!({"username": unique("eve"), "email": email(number), "password": PASSWORD}));
+    again(*winner).await.problem(409, "email-taken");
+    again((winner + 1) % 32).await.expect(201);
+}
+
+#[tokio::test]
 async fn of_sign_ups_with_one_address_at_once_exactly_one_wins_and_the_others_names_stay_free() {
     let nobody = Caller::nobody();
     let email = format!("{}@example.com", unique("ada"));

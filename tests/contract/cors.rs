@@ -46,9 +46,13 @@ async fn a_browser_that_asks_may_call_every_route() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_there_lets_nobody_call_it() {
-    let request = Caller::nobody().request(Method::OPTIONS, "/nowhere").header("origin", ORIGIN);
-    Answer::to(request).await.problem(404, "not-found");
+async fn a_page_is_told_that_a_path_is_not_there() {
+    // The catch-all answers preflights too: the request itself says 404, and the page may read it.
+    let nowhere = |method| Caller::nobody().request(method, "/nowhere").header("origin", ORIGIN);
+    let preflight = Answer::to(nowhere(Method::OPTIONS)).await.expect(200);
+    assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
+    let answer = Answer::to(nowhere(Method::GET)).await.problem(404, "not-found");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
 }
 
 #[tokio::test]

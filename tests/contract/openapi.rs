@@ -41,8 +41,11 @@ fn every_route_of_the_template_is_described_and_every_described_one_is_routed() 
         stack_name: "tintype".to_owned(),
         aws_endpoint: "http://127.0.0.1:4566".to_owned(),
     };
-    let api = tintype_template::read(&template, &BTreeMap::new(), &machine).expect("the template can be read").api;
-    let routed: BTreeSet<_> = api.routes.iter().map(|route| (route.path.clone(), route.method.clone(), route.authorized)).collect();
+    let parameters = BTreeMap::from([("AwsEndpointUrl".to_owned(), machine.aws_endpoint.clone())]);
+    let api = tintype_template::read(&template, &parameters, &machine).expect("the template can be read").api;
+    // What has no route of its own is answered, not described.
+    let routed = api.routes.iter().filter(|route| route.path != "/{proxy+}");
+    let routed: BTreeSet<_> = routed.map(|route| (route.path.clone(), route.method.clone(), route.authorized)).collect();
     assert_eq!(described(), routed);
 }
 

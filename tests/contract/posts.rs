@@ -67,7 +67,10 @@ async fn a_published_post_says_what_its_author_said() {
     ticket.settled(&ada).await;
 
     let post = Caller::nobody().get(&ticket.path()).await.expect(200);
-    assert_eq!(post["author"], json!({"id": ada.id, "username": ada.username, "display_name": post["author"]["display_name"]}));
+    assert_eq!(
+        post["author"],
+        json!({"id": ada.id, "username": ada.username, "display_name": post["author"]["display_name"], "avatar": null})
+    );
     assert_eq!(post["status"], "published");
     assert_eq!(post["caption"], "Low tide with @grace.h. #Sea #sea #Ebbe_1");
     assert_eq!(post["hashtags"], json!(["sea", "ebbe_1"]));

@@ -128,16 +128,56 @@ async fn nobody_ends_the_sessions_of_others() {
     refresh(&json!(ada.refresh_token)).await.expect(200);
 }
 
+/// Waits until a token is refused where one is needed and where it is optional, by functions that have just seen it alive.
+async fn is_refused_everywhere(caller: &Caller, username: &str) {
+    until("the access token is refused everywhere", LOGGED_OUT_EVERYWHERE, async || {
+        let mut refused = 0;
+        for path in ["/me", "/feed", "/sessions", &format!("/users/{username}"), &format!("/users/{username}/posts")] {
+            let answer = caller.get(path).await;
+            if answer.status == 401 {
+                answer.problem(401, "unauthorized");
+                refused += 1;
+            }
+        }
+        (refused == 5).then_some(())
+    })
+    .await;
+}
+
+/// Has every function on the way see the token alive, just before.
+async fn warm(caller: &Caller, username: &str) {
+    for path in ["/me", "/feed", "/sessions", &format!("/users/{username}"), &format!("/users/{username}/posts")] {
+        caller.get(path).await.expect(200);
+    }
+}
+
 #[tokio::test]
 async fn after_a_log_out_the_token_is_good_for_nothing_soon() {
     let ada = Person::sign_up("ada").await;
-    ada.get("/me").await.expect(200);
+    warm(&ada, &ada.username).await;
     ada.delete("/sessions/current").await.expect(204);
     // The refresh token at once, the access token when all have forgotten it.
     refresh(&json!(ada.refresh_token)).await.problem(401, "unauthorized");
-    until("the access token is refused", LOGGED_OUT_EVERYWHERE, async || {
-        let answer = ada.get("/me").await;
-        (answer.status == 401).then(|| answer.problem(401, "unauthorized"))
-    })
-    .await;
+    is_refused_everywhere(&ada, &ada.username).await;
+}
+
+#[tokio::test]
+async fn a_lost_device_that_was_just_seen_is_logged_out_everywhere_soon() {
+    let ada = Person::sign_up("ada").await;
+    let telephone = holder(&log_in(&ada.username, PASSWORD).await.expect(201));
+    warm(&telephone, &ada.username).await;
+    let id = telephone.get("/sessions").await.expect(200)["current"].as_str().expect("an id").to_owned();
+    ada.delete(&format!("/sessions/{id}")).await.expect(204);
+    is_refused_everywhere(&telephone, &ada.username).await;
+    ada.get("/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_family_that_is_ended_by_a_copied_token_ends_everywhere_soon() {
+    let ada = Person::sign_up("ada").await;
+    let second = refresh(&json!(ada.refresh_token)).await.expect(200);
+    let third = refresh(&second["refresh_token"]).await.expect(200);
+    warm(&holder(&third), &ada.username).await;
+    refresh(&json!(ada.refresh_token)).await.problem(401, "refresh-reused");
+    is_refused_everywhere(&holder(&third), &ada.username).await;
 }

@@ -23,9 +23,11 @@ impl Operator {
 
     /// Sends everything in the dead-letter queues on its way again. What cannot be reached now is for the next time.
     pub(crate) async fn redrive(&self) {
-        let arn = "arn:aws:sqs:us-east-1:000000000000:tintype-FeedFanoutDlq";
-        // Refused where nothing is to be moved.
-        let _ = self.queue("StartMessageMoveTask", json!({"SourceArn": arn})).await;
+        for queue in ["FeedFanoutDlq", "UsersDlq", "PostsDlq"] {
+            let arn = format!("arn:aws:sqs:us-east-1:000000000000:tintype-{queue}");
+            // Refused where nothing is to be moved.
+            let _ = self.queue("StartMessageMoveTask", json!({"SourceArn": arn})).await;
+        }
 
         let url = format!("{}/000000000000/tintype-PhotoProcessorDlq", self.endpoint);
         let received = self.queue("ReceiveMessage", json!({"QueueUrl": url, "MaxNumberOfMessages": 10})).await.unwrap_or_default();

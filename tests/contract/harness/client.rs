@@ -5,10 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Method, RequestBuilder, Url, header::HeaderMap};
+use reqwest::{
+    Method, RequestBuilder, Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
 use serde_json::Value;
 
-use super::host::{self, Addresses};
+use super::{
+    host::{self, Addresses},
+    secrets,
+};
 
 /// What only the inside knows: no error answer may hold any of it.
 const INTERNAL: [&str; 9] = ["dynamodb", "sqlite", "tintype-", "aws_", "lambda_", "conditionalcheck", "panicked", "backtrace", ".rs:"];
@@ -23,6 +29,8 @@ pub(crate) struct Caller {
     addresses: Addresses,
     token: Option<String>,
     is_patient: bool,
+    /// What the CDN would add to every request.
+    from_cdn: HeaderMap,
 }
 
 impl Caller {
@@ -34,8 +42,10 @@ impl Caller {
     /// Nobody in particular, at some host.
     pub(crate) fn nobody_at(addresses: &Addresses) -> Self {
         // A client of each test's own: its connections belong to the test's runtime.
-        let http = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
-        Self { http, addresses: addresses.clone(), token: None, is_patient: false }
+        // Hosts hang up on connections that nobody has used for a while, this one's after 30 s: a request must not meet that on its way.
+        let http = reqwest::Client::builder().timeout(Duration::from_mins(1)).pool_idle_timeout(Duration::from_secs(15)).build();
+        let http = http.expect("a client");
+        Self { http, addresses: addresses.clone(), token: None, is_patient: false, from_cdn: HeaderMap::new() }
     }
 
     /// The same, but with this access token.
@@ -46,6 +56,15 @@ impl Caller {
     /// The same, but tries again, as apps do, what fails for no fault of its own.
     pub(crate) fn patient(&self) -> Self {
         Self { is_patient: true, ..self.clone() }
+    }
+
+    /// The same, calling from this address, as the CDN tells it. `None` where that can't be played: a host that is another's.
+    pub(crate) async fn from_address(&self, address: &str) -> Option<Self> {
+        let secret = secrets::origin_secret(self.aws()?).await;
+        let header = |value: &str| value.parse::<HeaderValue>().expect("a header's value");
+        let from_cdn = [("x-origin-secret", header(&secret)), ("x-viewer-address", header(address))];
+        let from_cdn = from_cdn.map(|(name, value)| (HeaderName::from_static(name), value)).into_iter().collect();
+        Some(Self { from_cdn, ..self.clone() })
     }
 
     /// The same, after the host has moved.
@@ -70,7 +89,7 @@ impl Caller {
 
     /// A request to the API that is still to be shaped; `path` is below `/v1`.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.plain(method, &self.url(&format!("/v1{path}")));
+        let request = self.plain(method, &self.url(&format!("/v1{path}"))).headers(self.from_cdn.clone());
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

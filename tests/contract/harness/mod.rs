@@ -2,9 +2,11 @@
 
 pub(crate) mod client;
 pub(crate) mod host;
+pub(crate) mod inside;
 pub(crate) mod people;
 pub(crate) mod photographs;
 pub(crate) mod polling;
+pub(crate) mod secrets;
 
 pub(crate) use client::Caller;
 pub(crate) use people::{Person, unique};

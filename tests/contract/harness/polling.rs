@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Between two questions: a person may ask ten times a second, on average.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Asks again until `poll` has an answer; fails once `deadline` has passed.
 pub(crate) async fn until<T>(what: &str, deadline: Duration, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
@@ -10,7 +13,7 @@ pub(crate) async fn until<T>(what: &str, deadline: Duration, mut poll: impl Asyn
             return value;
         }
         assert!(started.elapsed() < deadline, "not within {deadline:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -19,6 +22,6 @@ pub(crate) async fn throughout(time: Duration, mut poll: impl AsyncFnMut()) {
     let started = Instant::now();
     while started.elapsed() < time {
         poll().await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }

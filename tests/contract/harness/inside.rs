@@ -1,0 +1,115 @@
+//! Looking into a host where only its owner can: its tables and buckets, for what must not be there; and its clock, for what takes its time.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::config::Credentials;
+use reqwest::Method;
+
+use super::{
+    client::{Answer, Caller},
+    until,
+};
+
+/// The AWS endpoints of a host.
+pub(crate) struct Inside {
+    tables: aws_sdk_dynamodb::Client,
+    buckets: aws_sdk_s3::Client,
+    caller: Caller,
+}
+
+impl Inside {
+    /// `None`: its endpoints are not for tests.
+    pub(crate) async fn of(caller: &Caller) -> Option<Self> {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(caller.aws()?)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .load()
+            .await;
+        let buckets = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+        let buckets = aws_sdk_s3::Client::from_conf(buckets);
+        Some(Self { tables: aws_sdk_dynamodb::Client::new(&config), buckets, caller: caller.clone() })
+    }
+
+    /// Where in all tables and buckets any of these is named.
+    pub(crate) async fn traces_of(&self, needles: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut look = |place: &str, text: String| {
+            found.extend(needles.iter().filter(|needle| text.contains(**needle)).map(|needle| format!("{needle} in {place}: {text}")));
+        };
+        let tables = self.tables.list_tables().send().await.expect("the tables").table_names.unwrap_or_default();
+        assert!(tables.len() >= 4, "{tables:?}");
+        for table in tables {
+            let mut after = None;
+            loop {
+                let page = self.tables.scan().table_name(&table).set_exclusive_start_key(after).send().await.expect("a scan");
+                page.items().iter().for_each(|item| look(&table, format!("{item:?}")));
+                after = page.last_evaluated_key;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let buckets = self.buckets.list_buckets().send().await.expect("the buckets").buckets.unwrap_or_default();
+        assert!(buckets.len() >= 3, "{buckets:?}");
+        for bucket in buckets.iter().filter_map(|bucket| bucket.name()) {
+            let mut after = None;
+            loop {
+                let page = self.buckets.list_objects_v2().bucket(bucket).set_continuation_token(after).send().await.expect("a list");
+                page.contents().iter().filter_map(|object| object.key()).for_each(|key| look(bucket, key.to_owned()));
+                after = page.next_continuation_token;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    /// Lets the time pass that a deletion waits for by itself, and calls the janitor, until it is done.
+    pub(crate) async fn see_deleted(&self, deletion: &str, patience: Duration) {
+        self.see_deleted_with(deletion, patience, async || ()).await;
+    }
+
+    /// The same, with something to be done in between.
+    pub(crate) async fn see_deleted_with(&self, deletion: &str, patience: Duration, between: impl AsyncFn()) {
+        let path = deletion.strip_prefix("/v1").expect("it is root-relative");
+        let id = path.rsplit('/').next().expect("an id");
+        until("the deletion is done", patience, async || {
+            between().await;
+            let answer = self.caller.patient().get(path).await.expect(200);
+            match answer["status"].as_str() {
+                Some("done") => return Some(()),
+                Some("running") => {}
+                _ => panic!("{}", answer.text),
+            }
+            self.pass_time(&format!("DELETION#{id}"), "DELETION").await;
+            self.call_janitor().await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            None
+        })
+        .await;
+    }
+
+    /// As if the time were there that a job waits for, if it waits for nothing else.
+    async fn pass_time(&self, pk: &str, sk: &str) {
+        for table in self.tables.list_tables().send().await.expect("the tables").table_names.unwrap_or_default() {
+            let text = |value: &str| AttributeValue::S(value.to_owned());
+            let update = self.tables.update_item().table_name(table).key("pk", text(pk)).key("sk", text(sk));
+            let update = update.update_expression("SET deadline = :past").condition_expression("is_planned = :yes");
+            let update = update.expression_attribute_values(":past", text("2026-01-01T00:00:00.000Z"));
+            // Refused where it is not, and where faults are switched on: the next time.
+            let _ = update.expression_attribute_values(":yes", AttributeValue::Bool(true)).send().await;
+        }
+    }
+
+    async fn call_janitor(&self) {
+        let aws = self.caller.aws().expect("the endpoint");
+        let url = format!("{aws}/2015-03-31/functions/tintype-janitor/invocations");
+        let event = include_str!("../../../events/janitor/schedule.json");
+        // Where it can't be called so it comes by itself, within a minute.
+        let _ = Answer::to(self.caller.plain(Method::POST, &url).body(event)).await;
+    }
+}
