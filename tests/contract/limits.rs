@@ -80,7 +80,7 @@ fn somewhere() -> String {
 
 /// Somebody at an address of their own; `None` where it can't be played.
 async fn from(address: &str) -> Option<Caller> {
-    let caller = Caller::nobody().from_address(address).await;
+    let caller = Caller::nobody().calling_from(address).await;
     if caller.is_none() {
         println!("no address can be played at a host of another: skipped");
     }
@@ -235,7 +235,7 @@ async fn an_address_that_guesses_tokens_is_banned_and_one_whose_token_has_ended_
 
     ada.delete("/sessions/current").await.expect(204);
     let ended = late.with_token(&ada.access_token);
-    until("the log-out is known", Duration::from_secs(60), async || (ended.get(&profile).await.status == 401).then_some(())).await;
+    until("the log-out is known", Duration::from_mins(1), async || (ended.get(&profile).await.status == 401).then_some(())).await;
     for _ in 0..40 {
         ended.get(&profile).await.problem(401, "unauthorized");
     }

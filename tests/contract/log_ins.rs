@@ -24,7 +24,7 @@ fn is_exceeded(answer: &Answer, policy: &str) -> bool {
 async fn one_address_tries_one_login_ten_times_and_whether_it_exists_makes_no_difference() {
     let ada = Person::sign_up("ada").await;
     for login in [ada.username.clone(), unique("nobody"), format!("{}@example.com", unique("nobody"))] {
-        let Some(eve) = Caller::nobody().from_address(&address()).await else { return };
+        let Some(eve) = Caller::nobody().calling_from(&address()).await else { return };
         for number in 0..10 {
             let answer = log_in(&eve, &login, "not the password").await;
             assert_eq!((number, answer["code"].as_str()), (number, Some("invalid-credentials")), "{}", answer.text);
@@ -42,13 +42,13 @@ async fn one_address_tries_one_login_ten_times_and_whether_it_exists_makes_no_di
 
 #[tokio::test]
 async fn whoever_has_logged_in_from_an_address_can_not_be_locked_out_from_elsewhere() {
-    let Some(home) = Caller::nobody().from_address(&address()).await else { return };
+    let Some(home) = Caller::nobody().calling_from(&address()).await else { return };
     let ada = Person::sign_up_at(&home, "ada").await;
     // Many addresses, each as often as it may.
     let mut tried = 0;
     let refused = 'all: loop {
         assert!(tried < 150, "many addresses add up to many guesses");
-        let eve = Caller::nobody().from_address(&address()).await.expect("it can be played");
+        let eve = Caller::nobody().calling_from(&address()).await.expect("it can be played");
         for _ in 0..9 {
             let answer = log_in(&eve, &ada.username, "not the password").await;
             if answer.status == 429 {
@@ -60,7 +60,7 @@ async fn whoever_has_logged_in_from_an_address_can_not_be_locked_out_from_elsewh
     };
     assert!(is_exceeded(&refused, "log-ins-of-an-account"), "{}", refused.text);
     assert!(tried >= 100, "{tried}");
-    let stranger = Caller::nobody().from_address(&address()).await.expect("it can be played");
+    let stranger = Caller::nobody().calling_from(&address()).await.expect("it can be played");
     log_in(&stranger, &ada.username, PASSWORD).await.problem(429, "quota-exceeded");
     let answer = log_in(&home, &ada.username, PASSWORD).await.expect(201);
     assert_eq!(answer["user"]["id"], Value::from(ada.id.clone()));
@@ -68,7 +68,7 @@ async fn whoever_has_logged_in_from_an_address_can_not_be_locked_out_from_elsewh
 
 #[tokio::test]
 async fn a_thief_of_a_session_does_not_guess_the_password() {
-    let Some(home) = Caller::nobody().from_address(&address()).await else { return };
+    let Some(home) = Caller::nobody().calling_from(&address()).await else { return };
     let ada = Person::sign_up_at(&home, "ada").await;
     for _ in 0..10 {
         ada.patch("/me", json!({"email": ada.email, "current_password": "not the password"})).await.problem(403, "wrong-password");

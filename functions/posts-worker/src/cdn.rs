@@ -76,7 +76,7 @@ impl Distribution {
 
 /// What is to be forgotten, as the CDN wants to read it.
 fn batch(posts: &[PostId], reference: Uuid) -> String {
-    let paths: String = posts.iter().map(|post| format!("<Path>/media/{post}/*</Path>")).collect();
+    let paths = posts.iter().map(|post| format!("<Path>/media/{post}/*</Path>")).collect::<Vec<_>>().concat();
     format!(
         "<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Paths><Quantity>{}</Quantity><Items>{paths}</Items></Paths>\
          <CallerReference>{reference}</CallerReference></InvalidationBatch>",

@@ -59,7 +59,7 @@ impl Caller {
     }
 
     /// The same, calling from this address, as the CDN tells it. `None` where that can't be played: a host that is another's.
-    pub(crate) async fn from_address(&self, address: &str) -> Option<Self> {
+    pub(crate) async fn calling_from(&self, address: &str) -> Option<Self> {
         let secret = secrets::origin_secret(self.aws()?).await;
         let header = |value: &str| value.parse::<HeaderValue>().expect("a header's value");
         let from_cdn = [("x-origin-secret", header(&secret)), ("x-viewer-address", header(address))];
