@@ -14,7 +14,7 @@ use tokio::{task::spawn_blocking, time::Instant};
 use crate::cli::print;
 
 /// Everybody's password: the demo is on this machine only.
-const PASSWORD: &str = "tintype-demo";
+const PASSWORD: &str = "silver on copper";
 
 /// Username, display name, and the caption of their photograph.
 const PEOPLE: [(&str, &str, &str); 12] = [

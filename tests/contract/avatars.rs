@@ -22,11 +22,11 @@ async fn ask(person: &Person, body: Value) -> Answer {
     Answer::to(person.request(Method::PUT, "/me/avatar").json(&body)).await
 }
 
-async fn ticket(person: &Person, content_type: &str, bytes: &[u8]) -> Value {
+pub(crate) async fn ticket(person: &Person, content_type: &str, bytes: &[u8]) -> Value {
     ask(person, json!({"content_type": content_type, "bytes": bytes.len()})).await.expect(202)["upload"].clone()
 }
 
-async fn upload(person: &Person, ticket: &Value, bytes: &[u8]) -> Answer {
+pub(crate) async fn upload(person: &Person, ticket: &Value, bytes: &[u8]) -> Answer {
     assert_eq!(ticket["method"], "PUT");
     let mut request = person.plain(Method::PUT, ticket["url"].as_str().expect("a URL")).body(bytes.to_vec());
     // As browsers do, the length is taken from the body.
@@ -56,7 +56,7 @@ async fn portray(person: &Person, content_type: &str, bytes: &[u8]) -> Value {
 }
 
 /// Gives a person some picture or other.
-async fn portray_anyhow(person: &Person) -> Value {
+pub(crate) async fn portray_anyhow(person: &Person) -> Value {
     portray(person, "image/jpeg", &jpeg(&photograph(11, 200, 200), Exif::default())).await
 }
 

@@ -5,17 +5,23 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Caller, Person, Ticket,
-    client::Answer,
-    inside::Inside,
-    people::PASSWORD,
-    photographs::{publish, small_photo},
-    until,
+use crate::{
+    avatars::{self, portray_anyhow},
+    export,
+    harness::{
+        Caller, Person, Ticket,
+        client::Answer,
+        inside::Inside,
+        people::PASSWORD,
+        photographs::{publish, small_photo},
+        until,
+    },
 };
 
 /// The whole course of a deletion, while the machine is busy with other tests.
 const PATIENCE: Duration = Duration::from_mins(4);
+/// A file of which no item tells, as somebody who was killed leaves it.
+const LEFT_BEHIND: &str = "left-behind";
 /// What is on its way when a deletion is done ends soon after.
 const SETTLES: Duration = Duration::from_secs(30);
 
@@ -41,6 +47,9 @@ async fn whoever_leaves_is_gone_at_once_for_everybody() {
 
     let answer = leave(&ada, PASSWORD).await.expect(202);
     assert_eq!(answer["status"], "running");
+    // Whoever did not get that answer asks again, and is told the same.
+    let again = leave(&ada, PASSWORD).await.expect(202);
+    assert_eq!((&again["id"], again.header("location")), (&answer["id"], answer.header("location")));
     let location = answer.header("location").expect("a location").to_owned();
     assert_eq!(location, format!("/v1/deletions/{}", answer["id"].as_str().expect("an id")));
     let nobody = Caller::nobody();
@@ -68,40 +77,95 @@ async fn whoever_leaves_is_gone_at_once_for_everybody() {
 #[tokio::test]
 async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_others_counts_are_exact() {
     let (ada, bob, cyd) = (Person::sign_up("ada").await, Person::sign_up("bob").await, Person::sign_up("cyd").await);
+    let (dan, eve) = (Person::sign_up("dan").await, Person::sign_up("eve").await);
     let Some(inside) = Inside::of(&ada).await else { return };
     let people = format!("/users/{}", ada.username);
+    let of = |person: &Person, what: &str| format!("/users/{}/{what}", person.username);
     ada.follow(&bob).await;
     bob.follow(&ada).await;
     cyd.follow(&bob).await;
     cyd.follow(&ada).await;
-    cyd.put(&format!("{people}/mute")).await.expect(200);
+    for person in [&ada, &dan] {
+        person.patch("/me", json!({"is_private": true})).await.expect(200);
+    }
+    for (follower, followee) in [(&ada, &dan), (&dan, &ada)] {
+        let answer = follower.put(&of(followee, "follow")).await.expect(200);
+        assert_eq!(answer["requested"], true);
+    }
     let (kept, deleted) = (publish(&ada, "kept").await, publish(&ada, "deleted").await);
     until("followers get the posts", SETTLES, async || (bob.feed().await.len() == 2).then_some(())).await;
     ada.delete(&format!("/posts/{}", id(&deleted))).await.expect(204);
     cyd.unfollow(&ada).await;
-    ada.put(&format!("/users/{}/mute", bob.username)).await.expect(200);
-    cyd.put(&format!("{people}/block")).await.expect(200);
+    for (person, whom, what) in [(&ada, &bob, "mute"), (&dan, &ada, "mute"), (&ada, &eve, "block"), (&cyd, &ada, "block")] {
+        person.put(&of(whom, what)).await.expect(200);
+    }
     let photo = small_photo();
     let waiting = Ticket::of(&ada, "never uploaded", &[("image/jpeg", &photo)]).await;
-    ada.post("/me/export", json!({})).await.expect(202);
+    portray_anyhow(&ada).await;
+    let portrait = avatars::ticket(&ada, "image/jpeg", &photo).await;
+    inside.put("uploads", &format!("uploads/avatars/{}/{LEFT_BEHIND}", ada.id)).await;
+    inside.put("exports", &format!("exports/{}/{LEFT_BEHIND}", ada.id)).await;
+    let export = Answer::to(ada.request(Method::POST, "/me/export").header("idempotency-key", "once")).await.expect(202);
+    export::done(&ada, export.header("location").expect("a location")).await;
     Caller::nobody().post("/sessions", json!({"login": ada.username, "password": PASSWORD})).await.expect(201);
 
     let kept = id(&kept);
     let deleted = id(&deleted);
     let needles = [&*ada.id, &ada.username, &ada.email, &kept, &deleted, &waiting.post_id];
-    assert!(inside.traces_of(&needles).await.len() > 10, "there is something to remove");
+    let traces = inside.traces_of(&needles).await;
+    // What is not there before can't be missed afterwards.
+    let (user, me) = (format!("USER#{}", ada.id), &ada.id);
+    let pair = |pk: &str, sk: String| (pk.to_owned(), sk);
+    let partition = |person: &Person| format!("USER#{}", person.id);
+    for (one, another) in [
+        pair(&user, "SESSION#".to_owned()),
+        pair(&user, format!("FOLLOWING#{}", bob.id)),
+        pair(&user, format!("FOLLOWER#{}", bob.id)),
+        pair(&user, format!("REQUESTED#{}", dan.id)),
+        pair(&user, format!("REQUEST#{}", dan.id)),
+        pair(&user, format!("FENCE#{}#MUTING", bob.id)),
+        pair(&user, format!("FENCE#{}#BLOCKING", eve.id)),
+        pair(&user, format!("FENCE#{}#BLOCKED", cyd.id)),
+        pair(&user, format!("MUTED_BY#{}", dan.id)),
+        pair(&user, format!("FENCED_BY#{}", cyd.id)),
+        pair(&user, format!("EXPORT#{}", export["id"].as_str().expect("an id"))),
+        pair(&user, "KEY#".to_owned()),
+        pair(&user, "LIMIT#".to_owned()),
+        pair(&user, "avatar_upload".to_owned()),
+        pair(&partition(&bob), format!("FOLLOWING#{me}")),
+        pair(&partition(&bob), format!("FOLLOWER#{me}")),
+        pair(&partition(&bob), format!("MUTED_BY#{me}")),
+        pair(&partition(&dan), format!("REQUESTED#{me}")),
+        pair(&partition(&dan), format!("REQUEST#{me}")),
+        pair(&partition(&dan), format!("FENCE#{me}#MUTING")),
+        pair(&partition(&eve), format!("FENCE#{me}#BLOCKED")),
+        pair(&partition(&cyd), format!("FENCE#{me}#BLOCKING")),
+        pair("COUNTS#", me.clone()),
+        pair("private/", kept.clone()),
+        pair("public/avatars/", me.clone()),
+        pair("uploads/avatars/", LEFT_BEHIND.to_owned()),
+        pair(&format!("exports/{me}/"), ".tar".to_owned()),
+        pair(&format!("exports/{me}/"), LEFT_BEHIND.to_owned()),
+    ] {
+        assert!(traces.iter().any(|trace| trace.contains(&one) && trace.contains(&another)), "{one} {another} in {traces:#?}");
+    }
     let location = leave(&ada, PASSWORD).await.expect(202).header("location").expect("a location").to_owned();
     inside.see_deleted(&location, PATIENCE).await;
-    // Her ticket is still good for some minutes: what comes by it goes again.
-    waiting.upload(&ada, 0, &photo).await.expect(200);
-    until("nothing is left", SETTLES, async || {
-        let traces = inside.traces_of(&needles).await;
-        traces.is_empty().then_some(()).or_else(|| {
-            println!("{traces:#?}");
-            None
+    let nothing_is_left = async || {
+        until("nothing is left", SETTLES, async || {
+            let traces = inside.traces_of(&needles).await;
+            traces.is_empty().then_some(()).or_else(|| {
+                println!("{traces:#?}");
+                None
+            })
         })
-    })
-    .await;
+        .await;
+    };
+    nothing_is_left().await;
+    // Her tickets are still good for some minutes: what comes by them goes again.
+    waiting.upload(&ada, 0, &photo).await.expect(200);
+    avatars::upload(&ada, &portrait, &photo).await.expect(200);
+    nothing_is_left().await;
 
     bob.counts_become([0, 1, 0]).await;
     cyd.counts_become([0, 0, 1]).await;

@@ -15,7 +15,7 @@ use crate::harness::{
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The export once it is done, as its owner reads it.
-async fn done(person: &Person, location: &str) -> Answer {
+pub(crate) async fn done(person: &Person, location: &str) -> Answer {
     let path = location.strip_prefix("/v1").expect("it is root-relative");
     until("the archive is made", PATIENCE, async || {
         let answer = person.get(path).await.expect(200);

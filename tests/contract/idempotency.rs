@@ -194,6 +194,21 @@ async fn whoever_comes_after_a_run_that_was_cut_off_finds_its_post_or_makes_it()
 }
 
 #[tokio::test]
+async fn a_post_of_a_run_that_was_cut_off_is_not_made_again_once_it_is_deleted() {
+    let ada = Person::sign_up("ada").await;
+    let Some(aws) = ada.aws() else { return };
+    let claims = Claims::at(aws).await;
+    let (key, body) = (key(), post("cut off, and deleted"));
+    let first = create(&ada, &key, &body).await.expect(202);
+    claims.update(&ada, "REMOVE answered SET leased_until = :now").await;
+    ada.delete(&format!("/posts/{}", id(&first))).await.expect(204);
+    for _ in 0..2 {
+        create(&ada, &key, &body).await.problem(404, "not-found");
+    }
+    assert_eq!(unpublished(&ada).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn after_a_day_a_key_is_free_again() {
     let (ada, key, body) = (Person::sign_up("ada").await, key(), post("once"));
     let Some(aws) = ada.aws() else { return };

@@ -92,6 +92,29 @@ async fn what_was_public_is_closed_to_the_next_read_once_the_account_is_private(
     friend.get(&post).await.expect(200);
 }
 
+/// Promise 7: from the answer on nobody follows whom the account has not approved, also those whose follow was on its way.
+#[tokio::test]
+async fn whoever_follows_while_the_account_turns_private_has_followed_before_it_or_waits() {
+    let ada = Person::sign_up("ada").await;
+    let crowd = join_all((0..16).map(|_| Person::sign_up("fan"))).await;
+    let followers = async || {
+        let stands = join_all(crowd.iter().map(async |fan| relationship(&ada, fan).await["followed_by"] == true)).await;
+        stands.into_iter().filter(|follows| *follows).count()
+    };
+    let follows = join_all(crowd.iter().map(async |fan| fan.put(&format!("/users/{}/follow", ada.username)).await.expect(200)));
+    let at_the_turn = async {
+        turn(&ada, true).await;
+        followers().await
+    };
+    let (answers, at_the_turn) = tokio::join!(follows, at_the_turn);
+    for answer in &answers {
+        assert_ne!(answer["following"], answer["requested"], "the one or the other");
+    }
+    let followed = answers.iter().filter(|answer| answer["following"] == true).count();
+    assert_eq!((followed, followers().await), (at_the_turn, at_the_turn));
+    assert_eq!(ada.list("/me/follow-requests").await.len(), crowd.len() - followed);
+}
+
 #[tokio::test]
 async fn a_request_repeated_is_one_and_can_be_withdrawn_refused_and_approved() {
     let (ada, bob) = (private("ada").await, Person::sign_up("bob").await);

@@ -7,6 +7,8 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use uuid::Uuid;
+
 use crate::harness::{Caller, Person, client::Answer, people::PASSWORD};
 
 async fn log_in(person: &Person, password: &str, code: Option<&str>) -> Answer {
@@ -88,7 +90,7 @@ async fn a_recovery_code_is_good_once() {
 }
 
 #[tokio::test]
-async fn it_is_switched_on_by_a_code_and_off_by_the_password() {
+async fn it_is_switched_on_by_a_code_and_off_by_the_password_and_a_code() {
     let ada = Person::sign_up("ada").await;
     send(&ada, Method::PUT, json!({"code": "123456"})).await.problem(409, "totp-not-begun");
     send(&ada, Method::POST, json!({"password": "not the password"})).await.problem(403, "wrong-password");
@@ -99,13 +101,57 @@ async fn it_is_switched_on_by_a_code_and_off_by_the_password() {
     send(&ada, Method::POST, json!({"password": PASSWORD})).await.expect(201);
     send(&ada, Method::PUT, json!({"code": void.code(0)})).await.problem(403, "wrong-code");
 
-    enrol(&ada).await;
+    let (app, _) = enrol(&ada).await;
     send(&ada, Method::POST, json!({"password": PASSWORD})).await.problem(409, "totp-enabled");
     send(&ada, Method::DELETE, json!({"password": "not the password"})).await.problem(403, "wrong-password");
     log_in(&ada, PASSWORD, None).await.problem(401, "totp-required");
+    // By what a log-in asks for.
+    send(&ada, Method::DELETE, json!({"password": PASSWORD})).await.problem(403, "totp-required");
+    send(&ada, Method::DELETE, json!({"password": PASSWORD, "code": app.code(-5)})).await.problem(403, "wrong-code");
+    send(&ada, Method::DELETE, json!({"password": "not the password", "code": app.code(0)})).await.problem(403, "wrong-password");
     for _ in 0..2 {
-        send(&ada, Method::DELETE, json!({"password": PASSWORD})).await.expect(204);
+        send(&ada, Method::DELETE, json!({"password": PASSWORD, "code": app.code(0)})).await.expect(204);
     }
     assert_eq!(ada.get("/me").await.expect(200)["totp_enabled"], false);
     log_in(&ada, PASSWORD, None).await.expect(201);
+}
+
+/// An address that no other test plays.
+async fn somewhere() -> Option<Caller> {
+    let [a, b, c, d, ..] = Uuid::new_v4().into_bytes();
+    Caller::nobody().calling_from(&format!("2001:db8:{:x}:{:x}::1", u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))).await
+}
+
+async fn log_in_from(caller: &Caller, login: &str, code: &str) -> Answer {
+    caller.post("/sessions", json!({"login": login, "password": PASSWORD, "totp": code})).await
+}
+
+#[tokio::test]
+async fn whoever_has_the_password_guesses_no_code_from_strange_addresses_nor_from_one_that_is_known() {
+    let Some(home) = somewhere().await else { return };
+    let thief = somewhere().await.expect("it can be played");
+    let ada = Person::sign_up_at(&home, "ada").await;
+    // An address that is known from before there was a second factor has never shown one.
+    thief.post("/sessions", json!({"login": ada.username, "password": PASSWORD})).await.expect(201);
+    let (app, codes) = enrol(&ada).await;
+    for _ in 0..2 {
+        log_in_from(&thief, &ada.username, "not a code").await.problem(401, "invalid-credentials");
+    }
+    for _ in 0..8 {
+        let eve = somewhere().await.expect("it can be played");
+        log_in_from(&eve, &ada.username, "not a code").await.problem(401, "invalid-credentials");
+    }
+    for stranger in [thief, somewhere().await.expect("it can be played")] {
+        let refused = log_in_from(&stranger, &ada.username, &codes[0]).await.problem(429, "quota-exceeded");
+        assert_eq!(refused["violated-policies"], json!(["second-factors-of-an-account"]), "{}", refused.text);
+    }
+
+    // She is not locked out at home, and there are no more tries there either.
+    log_in_from(&home, &ada.username, &app.code(0)).await.expect(201);
+    for number in 0..9 {
+        let login = if number % 2 == 0 { &ada.username } else { &ada.email };
+        log_in_from(&home, login, "not a code").await.problem(401, "invalid-credentials");
+    }
+    let refused = log_in_from(&home, &ada.email, &codes[0]).await.problem(429, "quota-exceeded");
+    assert_eq!(refused["violated-policies"], json!(["second-factors"]), "{}", refused.text);
 }

@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::{Caller, Person, people::ids, until};
+use crate::{
+    deletion::leave,
+    harness::{
+        Caller, Person,
+        people::{PASSWORD, ids},
+        until,
+    },
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SUGGESTED: &str = "/users/suggested?limit=50";
@@ -50,17 +58,31 @@ async fn friends_of_friends_are_suggested_by_how_many_friends_follow_them() {
     assert!(by_friends(&viewer).await.is_empty(), "and was");
 }
 
+/// Of all who are popular here, other tests' people too, who has two dozen followers is among the first fifty; the star leaves at the end, so that
+/// this stays so.
 #[tokio::test]
 async fn who_knows_nobody_is_told_who_is_popular() {
-    let (star, fan, newcomer) = (Person::sign_up("star").await, Person::sign_up("fan").await, Person::sign_up("new").await);
-    fan.follow(&star).await;
-    let suggested = until("somebody is suggested", PATIENCE, async || {
+    const FANS: usize = 24;
+    let (star, newcomer) = (Person::sign_up("star").await, Person::sign_up("new").await);
+    // All at once: what is counted for the list is counted after the last of them.
+    let crowd = join_all((0..FANS).map(|_| Person::sign_up("fan"))).await;
+    join_all(crowd.iter().map(|fan| fan.follow(&star))).await;
+    let suggested = until("the star is suggested", PATIENCE, async || {
         let items = newcomer.get(SUGGESTED).await.expect(200)["items"].as_array().expect("items").clone();
-        (!items.is_empty()).then_some(items)
+        ids(&items).contains(&star.id).then_some(items)
     })
     .await;
     assert!(suggested.iter().all(|person| person["followed_by_friends"] == 0 && person["username"].is_string()));
     assert!(!ids(&suggested).contains(&newcomer.id));
+    let before = |id: &String| ids(&suggested).iter().position(|other| other == id);
+    assert!(crowd.iter().all(|fan| before(&fan.id).is_none_or(|place| Some(place) > before(&star.id))), "who is followed less comes later");
+    leave(&star, PASSWORD).await.expect(202);
+    // Cards are read as of a moment ago.
+    until("who has left is nobody's suggestion", PATIENCE, async || {
+        let items = newcomer.get(SUGGESTED).await.expect(200)["items"].as_array().expect("items").clone();
+        (!ids(&items).contains(&star.id)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

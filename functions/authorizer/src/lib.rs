@@ -3,8 +3,9 @@
 //! The gateway keeps the answer for 30 s and uses it for every route that the same token asks for: so the policy is one for
 //! the whole stage, and the token's end travels with it for the handlers to check again.
 //!
-//! A token that is none of ours counts against the address that it came from: who keeps guessing is banned, here and by all functions.
-//! A good one costs nothing for that.
+//! A token that is none of ours counts against the address that it came from: who keeps guessing is banned. All other functions send such
+//! an address away; this one does not ask, for who has a living session may go on, and who has none is refused here anyway. So a good
+//! token costs no read of the Edge table.
 
 use std::sync::Arc;
 

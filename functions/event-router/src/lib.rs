@@ -110,6 +110,15 @@ mod tests {
         }
     }
 
+    // Two who were told at once would each do their part, but the job would know of one.
+    #[test]
+    fn what_a_job_is_about_goes_to_who_has_the_jobs_alone() {
+        for kind in ["privacy.changed", "account.deleted", "export.requested"] {
+            let sent = Outgoing::to_all("1", "{}", kind, "");
+            assert_eq!(sent.iter().map(|event| &event.destination).collect::<Vec<_>>(), [&Destination::Users], "{kind}");
+        }
+    }
+
     #[test]
     fn a_write_that_repeats_an_event_id_says_nothing_new() {
         let [mut record] = records("post-published").try_into().unwrap();

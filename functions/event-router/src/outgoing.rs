@@ -35,9 +35,8 @@ fn concerned(kind: &str) -> Option<&'static [Destination]> {
         "post.published" => &[FeedFanout, Posts],
         "follow.changed" => &[FeedFanout, Users],
         "block.changed" => &[FeedFanout],
-        "privacy.changed" => &[Posts, Users],
-        // The job tells the other services itself, in the order in which they must remove what they have.
-        "account.deleted" | "export.requested" => &[Users],
+        // These are about jobs, which tell the other services themselves, in the order in which they must do their part.
+        "privacy.changed" | "account.deleted" | "export.requested" => &[Users],
         // A deleted post leaves timelines when they are read: its card is gone.
         "post.deleted" => &[],
         _ => return None,

@@ -21,28 +21,32 @@ use crate::{Tables, reconcile::BACKFILL, timeline};
 
 /// Whoever may have entries of the person's posts: blocked or blocking people once followed, as did those whom a fence is for.
 const READERS: [&str; 3] = [FENCES, FENCED_BY, FOLLOWERS];
-/// Readers looked after between two looks at the clock.
+/// Most readers looked after between two looks at the clock.
 const PAGE: usize = 50;
+/// Entries removed between two looks at the clock: a second's work, or what one reader has.
+const ENTRIES: usize = 5_000;
 /// Timelines cleared at once.
 const PARALLEL: usize = 4;
 
 /// Clears the person's own timeline, and their posts from everybody else's; `after` is where it stopped last. Answers where to go on if
 /// the time was `up` before all was done.
 pub(crate) async fn remove(tables: &Tables, user: UserId, after: Option<String>, up: Instant) -> Result<Option<String>, Error> {
-    timeline::remove(&tables.feeds, user).await?;
+    if !timeline::remove(&tables.feeds, user, up).await? {
+        return Ok(Some(after.unwrap_or_else(|| READERS[0].to_owned())));
+    }
     let fanned_out = posts::removal::fanned_out(&tables.posts, user, BACKFILL, Time::now()).await?;
     telemetry::field("removal.posts", fanned_out.len());
     if fanned_out.is_empty() {
         return Ok(None);
     }
+    let limit = (ENTRIES / fanned_out.len()).clamp(1, PAGE);
     // The list that it stopped in, or the first.
     let begin = after.as_ref().and_then(|after| READERS.iter().position(|prefix| after.starts_with(prefix))).unwrap_or(0);
     let mut after = after;
     for prefix in &READERS[begin..] {
         loop {
             let from = after.take().filter(|after| after.starts_with(prefix));
-            let query =
-                Query { pk: users::partition(user), prefix: Some(prefix), after: from, descending: false, consistent: true, limit: PAGE };
+            let query = Query { pk: users::partition(user), prefix: Some(prefix), after: from, descending: false, consistent: true, limit };
             let page = users::edges(&tables.users, query).await?;
             clear(tables, &page.items, &fanned_out).await?;
             telemetry::count("removal.timelines", page.items.len());

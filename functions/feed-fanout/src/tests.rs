@@ -255,6 +255,24 @@ async fn a_removal_that_runs_out_of_time_goes_on_where_it_stopped() {
     assert_eq!(with_entries().await, 0);
 }
 
+#[tokio::test]
+async fn a_timeline_that_is_too_long_for_the_time_is_removed_page_by_page_before_all_else() {
+    let tables = tables().await;
+    let (leaving, reader, author) = (UserId::new(), UserId::new(), UserId::new());
+    tables.follow(reader, leaving).await;
+    let of_leaving = tables.publish(leaving).await;
+    fanout::fan_out(&tables, &of_leaving).await.unwrap();
+    let now = Time::now();
+    let entries = (0..1001).map(|_| Entry::new(leaving, PostId::new(), author, now, now));
+    timeline::put(&tables.feeds, entries).await.unwrap();
+    tables.leave(leaving).await;
+    let first = removal::remove(&tables, leaving, None, Instant::now()).await.unwrap();
+    assert!(first.is_some() && tables.timeline(leaving).await.len() == 2, "{first:?}");
+    assert_eq!(tables.timeline(reader).await, [of_leaving.post_id]);
+    assert_eq!(removal::remove(&tables, leaving, first, Instant::now()).await.unwrap(), None);
+    assert_eq!((tables.timeline(leaving).await, tables.timeline(reader).await), (vec![], vec![]));
+}
+
 // What comes late, of a post that was published or a follow that was made just before: it would stay for ever.
 #[tokio::test]
 async fn nothing_is_written_for_or_of_somebody_who_has_left() {

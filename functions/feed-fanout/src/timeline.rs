@@ -1,5 +1,7 @@
 //! Writing and removing timeline entries, many at a time.
 
+use std::time::Instant;
+
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, ReturnConsumedCapacity, WriteRequest};
 use futures::{StreamExt, TryStreamExt, stream};
 use tintype_core::UserId;
@@ -31,15 +33,18 @@ pub(crate) async fn delete(feeds: &Table, keys: impl IntoIterator<Item = Key>) -
     write(feeds, requests).await
 }
 
-/// Removes a whole timeline, page by page.
-pub(crate) async fn remove(feeds: &Table, viewer: UserId) -> Result<(), Error> {
+/// Removes a whole timeline, page by page; `false` if the time was `up` before.
+pub(crate) async fn remove(feeds: &Table, viewer: UserId, up: Instant) -> Result<bool, Error> {
     loop {
         let query = Query { pk: feeds::timeline(viewer), prefix: None, after: None, descending: false, consistent: true, limit: 1000 };
         let page: Page<Key> = feeds.query(query).await?;
-        if page.items.is_empty() {
-            return Ok(());
-        }
         delete(feeds, page.items).await?;
+        if page.next.is_none() {
+            return Ok(true);
+        }
+        if Instant::now() >= up {
+            return Ok(false);
+        }
     }
 }
 

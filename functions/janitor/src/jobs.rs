@@ -2,7 +2,7 @@
 //!
 //! Nothing is written here. A job stays in the index until it is driven on, which moves its deadline; who is told twice finds that.
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use lambda_runtime::Error;
 use tintype_core::{Time, event::What};
 use tintype_tables::jobs::{self, UNFINISHED_SHARDS};
@@ -13,15 +13,15 @@ use crate::Stores;
 /// So many of each shard in one round.
 const MOST_JOBS: usize = 25;
 
-/// Tells of all that are overdue.
+/// Tells of all that are overdue. Whatever becomes of one, the others are told of; the first error is answered.
 pub(crate) async fn announce(stores: &Stores, now: Time) -> Result<(), Error> {
-    try_join_all((0..UNFINISHED_SHARDS).map(async |shard| {
-        for key in jobs::overdue(&stores.users, shard, now, MOST_JOBS).await? {
-            telemetry::count("jobs.overdue", 1);
-            stores.users_queue.send(What::JobOverdue { pk: key.pk, sk: key.sk }).await?;
-        }
-        Ok::<_, Error>(())
-    }))
-    .await?;
-    Ok(())
+    let shards = join_all((0..UNFINISHED_SHARDS).map(|shard| announce_shard(stores, shard, now))).await;
+    shards.into_iter().collect()
+}
+
+async fn announce_shard(stores: &Stores, shard: u8, now: Time) -> Result<(), Error> {
+    let overdue = jobs::overdue(&stores.users, shard, now, MOST_JOBS).await?;
+    telemetry::count("jobs.overdue", overdue.len());
+    let sent = join_all(overdue.into_iter().map(|key| stores.users_queue.send(What::JobOverdue { pk: key.pk, sk: key.sk }))).await;
+    Ok(sent.into_iter().collect::<Result<(), _>>()?)
 }

@@ -141,8 +141,8 @@ async fn what_is_not_unfinished_is_not_put_off() {
     assert_eq!(posts::read_record(&stores.posts, post_id).await.unwrap(), None);
 }
 
-/// Who is told of jobs: notes what, and says that it has it.
-async fn listener() -> (Sender, Arc<Mutex<Vec<String>>>) {
+/// Who is told of jobs: notes what, and says that it has it, but for what is refused.
+async fn listener(refused: Option<JobId>) -> (Sender, Arc<Mutex<Vec<String>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -153,7 +153,13 @@ async fn listener() -> (Sender, Arc<Mutex<Vec<String>>>) {
             tokio::spawn(async move {
                 while let Some(body) = read_body(&mut stream).await {
                     let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
-                    notes.lock().unwrap().push(message["MessageBody"].as_str().unwrap().to_owned());
+                    let body = message["MessageBody"].as_str().unwrap();
+                    if refused.is_some_and(|id| body.contains(&id.to_string())) {
+                        let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}";
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        continue;
+                    }
+                    notes.lock().unwrap().push(body.to_owned());
                     let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}";
                     stream.write_all(answer.as_bytes()).await.unwrap();
                 }
@@ -187,7 +193,7 @@ async fn put_job(stores: &Stores, job: &Deletion) {
 
 #[tokio::test]
 async fn who_works_on_jobs_is_told_of_those_whose_time_is_up_and_of_no_others() {
-    let (users_queue, heard) = listener().await;
+    let (users_queue, heard) = listener(None).await;
     let stores = Stores { users_queue, ..stores(empty_tables().await) };
     let now = Time::now();
     let leaving = || Leaving { user_id: UserId::new(), username: "ada".parse().unwrap(), email: "ada@example.org".to_owned() };
@@ -201,6 +207,23 @@ async fn who_works_on_jobs_is_told_of_those_whose_time_is_up_and_of_no_others() 
     let heard: Vec<Event> = heard.lock().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     let Key { pk, sk } = users::deletion(overdue.id);
     assert_eq!(heard.into_iter().map(|event| event.what).collect::<Vec<_>>(), [What::JobOverdue { pk, sk }]);
+}
+
+#[tokio::test]
+async fn one_job_that_nobody_can_be_told_of_is_no_reason_to_tell_of_no_others() {
+    let now = Time::now();
+    let leaving = || Leaving { user_id: UserId::new(), username: "ada".parse().unwrap(), email: "ada@example.org".to_owned() };
+    let mut overdue: Vec<Deletion> = (0..8).map(|_| Deletion::new(JobId::new(), leaving(), now)).collect();
+    let (users_queue, heard) = listener(Some(overdue[0].id)).await;
+    let stores = Stores { users_queue, ..stores(empty_tables().await) };
+    for (job, age) in overdue.iter_mut().zip([9, 8, 7, 6, 5, 4, 3, 2]) {
+        job.course.deadline = Time::from_millis(now.as_millis() - age * 1000);
+        // All in one partition, the refused one first.
+        job.course.unfinished = Some("0".to_owned());
+        put_job(&stores, job).await;
+    }
+    run_round(&stores).await.unwrap_err();
+    assert_eq!(heard.lock().unwrap().len(), 7);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub async fn run() -> Result<(), Error> {
 async fn process(stores: &Stores, what: What) -> Result<(), Failure> {
     match what {
         What::PostPublished { post_id, author_id, .. } => places::of_post(stores, author_id, post_id).await,
-        What::PrivacyChanged { user_id } => places::of_account(stores, user_id).await,
+        What::PrivacyChanged { user_id, job_id: Some(job_id), after } => places::of_account(stores, user_id, job_id, after).await,
         What::AccountDeleted { user_id, job_id, .. } => removal::remove_all(stores, user_id, job_id).await,
         other => Err(Failure::ForEver(format!("posts do not follow {}", other.kind()))),
     }

@@ -102,21 +102,28 @@ pub(crate) async fn create_post(
     telemetry::field("post.photos", post.photos.len());
     let made = once.make(viewer.user_id, id, StatusCode::ACCEPTED, |id| make(&stores, Post { id, ..post })).await?;
     let (created, replayed) = match made {
-        Made::Now(created) => (created, None),
-        Made::Before { id, .. } => (renew(&stores, id).await?, Some([REPLAYED])),
+        Made::Now(Making::Created(created)) => (created, None),
+        Made::Now(Making::Found(id)) | Made::Before { id, .. } => (renew(&stores, id).await?, Some([REPLAYED])),
     };
     telemetry::field("post.id", created.id.to_string());
     let location = format!("/v1/posts/{}", created.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], replayed, Json(created)).into_response())
 }
 
+/// What has become of a post that was to be made.
+enum Making {
+    Created(CreatedPost),
+    /// A run that was cut off has made it. What it is by now, deleted perhaps, is asked once the claim says that it is made: a problem
+    /// then must not free the key, for the next repetition would make it anew.
+    Found(PostId),
+}
+
 /// Makes the post. Its tickets are signed first: a post without any would wait for nothing.
-async fn make(stores: &Stores, post: Post) -> Result<CreatedPost, Problem> {
+async fn make(stores: &Stores, post: Post) -> Result<Making, Problem> {
     let created = CreatedPost { id: post.id, status: post.status, photos: tickets(stores, &post).await? };
     match posts::create(&stores.posts, post).await {
-        Ok(()) => Ok(created),
-        // A run that was cut off had come so far.
-        Err(Error::Condition(_)) => renew(stores, created.id).await,
+        Ok(()) => Ok(Making::Created(created)),
+        Err(Error::Condition(_)) => Ok(Making::Found(created.id)),
         Err(error) => Err(error.into()),
     }
 }

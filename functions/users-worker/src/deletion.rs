@@ -38,12 +38,13 @@ use tintype_tables::{
 };
 use tintype_telemetry as telemetry;
 
-use crate::{Stores, clock::Budget};
+use crate::{Stores, clock::Budget, readable};
 
 /// How long nothing is removed after the sessions have ended: longer than anything can still be under way that began before.
 const QUIET: Duration = Duration::from_mins(2);
-/// How long a job that has just failed can't be driven on again: so long the message that failed it may still come twice.
-const PAUSE: Duration = Duration::from_mins(1);
+/// How long a job that has just failed can't be driven on again: the message that failed it may still come twice, and then it does once
+/// the queue's visibility timeout (6 min) is over.
+pub(crate) const PAUSE: Duration = Duration::from_mins(15);
 
 /// A service that has something of people, and removes it when it is told `account.deleted`.
 struct Service {
@@ -61,11 +62,6 @@ const SERVICES: [Service; 2] = [
     Service { name: "feed-fanout", round: 0, queue: |stores| &stores.feed_fanout_queue },
     Service { name: "posts-worker", round: 1, queue: |stores| &stores.posts_queue },
 ];
-
-/// `account.deleted`: the job begins, or the message has come again.
-pub(crate) async fn begin(stores: &Stores, id: JobId) -> Result<(), Failure> {
-    go_on(stores, id).await
-}
 
 /// `data.removed`: a service has nothing more of the person, or goes on at `next`.
 pub(crate) async fn reported(stores: &Stores, id: JobId, service: String, next: Option<String>) -> Result<(), Failure> {
@@ -94,7 +90,8 @@ pub(crate) async fn overdue(stores: &Stores, id: JobId) -> Result<(), Failure> {
     let now = Time::now();
     let mut verdict = Overdue::No;
     let mut has_just_failed = false;
-    let job = jobs::change(&stores.users, &users::deletion(id), |job: &mut Deletion| {
+    let key = users::deletion(id);
+    let result = jobs::change(&stores.users, &key, |job: &mut Deletion| {
         has_just_failed = false;
         if job.course.status == Status::Failed {
             has_just_failed = job.course.finished_at.is_some_and(|at| now.since(at) < PAUSE);
@@ -110,8 +107,8 @@ pub(crate) async fn overdue(stores: &Stores, id: JobId) -> Result<(), Failure> {
         }
         verdict != Overdue::No
     })
-    .await?;
-    let Some(job) = job else { return Ok(()) };
+    .await;
+    let Some(job) = readable(stores, &key, result).await? else { return Ok(()) };
     telemetry::field("job.drives", job.course.drives);
     match verdict {
         _ if has_just_failed => Err(Failure::ForEver(gave_up(&job))),
@@ -130,8 +127,8 @@ fn gave_up(job: &Deletion) -> String {
     )
 }
 
-/// Does what comes next, as far as it comes now.
-async fn go_on(stores: &Stores, id: JobId) -> Result<(), Failure> {
+/// Does what comes next, as far as it comes now. `account.deleted`: the job begins, or the message has come again.
+pub(crate) async fn go_on(stores: &Stores, id: JobId) -> Result<(), Failure> {
     let budget = Budget::of(Instant::now());
     let Some(job) = stores.users.get::<Deletion>(&users::deletion(id), true).await? else { return Ok(()) };
     telemetry::field("job.id", id.to_string());

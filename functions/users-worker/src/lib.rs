@@ -6,13 +6,16 @@ mod clock;
 mod deletion;
 mod export;
 mod popular;
+mod turning;
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use lambda_runtime::Error;
 use tintype_buckets::Bucket;
-use tintype_core::event::What;
+use tintype_core::{Time, event::What};
 use tintype_queues::{DeadLetters, Failure, Sender};
-use tintype_tables::{Table, config, users};
+use tintype_tables::{Key, Table, config, jobs, users};
 
 /// What the function works with.
 #[derive(Clone)]
@@ -54,8 +57,11 @@ async fn process(stores: &Stores, what: What) -> Result<(), Failure> {
     match what {
         // How many the follower follows matters to nobody else.
         What::FollowChanged { followee_id, .. } => popular::note(&stores.users, followee_id).await?,
-        What::PrivacyChanged { user_id } => approvals::approve_all(&stores.users, user_id).await?,
-        What::AccountDeleted { job_id, .. } => deletion::begin(stores, job_id).await?,
+        What::PrivacyChanged { user_id, .. } => turning::begin(stores, user_id).await?,
+        What::MediaMoved { user_id, job_id, after, next, has_failed } => {
+            turning::moved(stores, user_id, job_id, after, next, has_failed).await?;
+        }
+        What::AccountDeleted { job_id, .. } => deletion::go_on(stores, job_id).await?,
         What::DataRemoved { job_id, service, next, .. } => deletion::reported(stores, job_id, service, next).await?,
         What::ExportRequested { user_id, job_id } => export::run(stores, user_id, job_id).await?,
         What::AvatarReady { user_id, media_id } => avatar::ready(stores, user_id, &media_id).await?,
@@ -66,16 +72,34 @@ async fn process(stores: &Stores, what: What) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How long a job that can't be read is let be.
+const UNREADABLE: Duration = Duration::from_hours(1);
+
 /// A job is known by its key.
 async fn overdue(stores: &Stores, pk: &str, sk: &str) -> Result<(), Failure> {
     if let Some(id) = pk.strip_prefix("DELETION#").and_then(|id| id.parse().ok()) {
         return deletion::overdue(stores, id).await;
+    }
+    if let (Some(Ok(user_id)), users::TURNING) = (pk.strip_prefix("USER#").map(str::parse), sk) {
+        return turning::overdue(stores, user_id).await;
     }
     let export = (pk.strip_prefix("USER#"), sk.strip_prefix(users::EXPORTS));
     if let (Some(Ok(user_id)), Some(Ok(job_id))) = (export.0.map(str::parse), export.1.map(str::parse)) {
         return export::overdue(stores, user_id, job_id).await;
     }
     Err(Failure::ForEver(format!("no job is at {pk}, {sk}")))
+}
+
+/// What came of driving a job on. One whose item can't be read would be met again by each round of the janitor's: it is let be for a
+/// while, and the message lies with the dead letters.
+pub(crate) async fn readable<T>(stores: &Stores, key: &Key, result: Result<T, tintype_tables::Error>) -> Result<T, Failure> {
+    match result {
+        Err(error @ tintype_tables::Error::Shape(_)) => {
+            jobs::put_off(&stores.users, key, Time::now().plus(UNREADABLE)).await?;
+            Err(Failure::ForEver(format!("the job at {}, {}: {error}", key.pk, key.sk)))
+        }
+        result => Ok(result?),
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use tintype_core::{UserId, profile::ProfileCard};
 use tintype_tables::{
     Error, Table, graph,
     popular::Popular,
-    users::{self, follow_counts},
+    users::{self, follow_counts_now},
 };
 
-/// Notes how many follow `user` now.
+/// Notes how many follow `user` now. Counted consistently: after the last of several follows nobody comes back to count again.
 pub(crate) async fn note(users: &Table, user: UserId) -> Result<(), Error> {
-    let followers = follow_counts(users, user).await?.followers;
+    let followers = follow_counts_now(users, user).await?.followers;
     let followers = if is_there(users, user).await? { followers } else { 0 };
     write(users, user, followers).await?;
     // Somebody whose account went in between was not in the list yet when it was removed from it.

@@ -319,7 +319,8 @@ async fn a_deletion_that_does_not_get_on_fails_into_the_dead_letters_and_goes_on
     let failed = stores.job(job).await;
     assert_eq!((failed.course.status, failed.course.unfinished), (Status::Failed, None));
     assert!(failed.leaving.is_some() && failed.course.expires_at.is_none(), "nothing is lost");
-    // The same message once more is no redrive.
+    // The same message once more is no redrive, not even when the queue has thought it lost and gives it out again.
+    const { assert!(deletion::PAUSE.as_secs() > 360, "the queue's visibility timeout") };
     assert!(matches!(stores.overdue(job).await, Err(Failure::ForEver(_))));
 
     jobs::change(&stores.users, &users::deletion(job), |job: &mut Deletion| {
@@ -345,6 +346,22 @@ async fn a_name_that_somebody_else_has_by_now_stays_theirs() {
     stores.put(users::name(&leaving.username), &[("user_id", &other.to_string())]).await;
     deletion::remains::free_claims(&stores, &leaving).await.unwrap();
     assert_eq!(users::find(&stores.users, &leaving.username).await.unwrap(), Some(other));
+}
+
+#[tokio::test]
+async fn a_job_that_can_not_be_read_is_put_aside_and_let_be_for_a_while() {
+    let (stores, _) = world().await;
+    let (user, id) = (UserId::new(), JobId::new());
+    for key in [users::deletion(id), users::export(user, id)] {
+        let now = Time::now();
+        stores.put(key.clone(), &[("unfinished", "0"), ("deadline", &now.to_string()), ("status", "garbled")]).await;
+        let told = stores.tell(What::JobOverdue { pk: key.pk.clone(), sk: key.sk.clone() }).await;
+        let Err(Failure::ForEver(reason)) = told else { panic!("{told:?}") };
+        assert!(reason.contains(&id.to_string()) && reason.contains("can't be read"), "{reason}");
+        let item: std::collections::BTreeMap<String, String> = stores.users.get(&key, true).await.unwrap().unwrap();
+        assert!(item["deadline"] > now.plus(UNREADABLE / 2).to_string(), "{item:?}");
+        assert_eq!(item["status"], "garbled");
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ pub(crate) async fn sign_up(
     let profile = Profile::new(id, username, display_name);
     let session = sessions::store::begin(&headers, now, account.password_version);
     store::create(&app.users, &account, &profile, &session).await?.map_err(taken)?;
-    caller.succeeded(id, now).await;
+    caller.succeeded(id, &account, now).await;
     let user = Me::new(profile, account);
     sessions::signed_in(&app, StatusCode::CREATED, user, &session, now).await
 }

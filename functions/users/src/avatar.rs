@@ -84,19 +84,42 @@ pub(crate) async fn change(
 )]
 pub(crate) async fn remove(State(app): State<App>, Viewer(viewer): Viewer) -> Result<StatusCode, Problem> {
     let user = viewer.user_id;
+    // What is there now, and nothing that comes later.
+    let doomed = pictures(&app.users, user).await?;
+    let mut left = doomed.clone();
     for _ in 0..MOST_RIVALS {
-        let profile = profiles::store::read(&app.users, user).await?.ok_or_else(Problem::unauthorized)?;
-        let avatar = profile.card.avatar.map(|avatar| avatar.media_id);
         // The files go first: who is interrupted in between has a picture that can't be seen, and removes it once more.
-        if let Some(media_id) = &avatar {
+        if let Some(media_id) = &left.avatar {
             let keys = ["a150", "a400"].map(|size| media::avatar_key(user, media_id, size));
             app.media.delete(&keys).await.map_err(Problem::unavailable)?;
         }
-        if forget(&app.users, user, avatar).await? {
+        if forget(&app.users, user, left).await? {
             return Ok(StatusCode::NO_CONTENT);
         }
+        left = pictures(&app.users, user).await?.of(&doomed);
     }
     Err(Error::Conflict.into())
+}
+
+/// The media ids that a profile names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pictures {
+    avatar: Option<String>,
+    ticket: Option<String>,
+}
+
+impl Pictures {
+    /// Those of them that are also `others`: as the one or as the other, for a ticket's picture may have been made meanwhile.
+    fn of(self, others: &Self) -> Self {
+        let is_other = |id: &String| [&others.avatar, &others.ticket].into_iter().any(|other| other.as_ref() == Some(id));
+        Self { avatar: self.avatar.filter(is_other), ticket: self.ticket.filter(is_other) }
+    }
+}
+
+async fn pictures(users: &Table, user: UserId) -> Result<Pictures, Problem> {
+    let profile = profiles::store::read(users, user).await?.ok_or_else(Problem::unauthorized)?;
+    let ticket = profile.avatar_upload.map(|upload| upload.media_id);
+    Ok(Pictures { avatar: profile.card.avatar.map(|avatar| avatar.media_id), ticket })
 }
 
 /// A picture that has just been made may take the place of the one that is being removed, now and then.
@@ -108,13 +131,17 @@ async fn note(users: &Table, user: UserId, upload: &AvatarUpload) -> Result<bool
     update(users, user, "SET avatar_upload = :upload", "attribute_exists(pk)", values).await
 }
 
-/// Removes picture and ticket; `false` if the picture is not this one.
-async fn forget(users: &Table, user: UserId, avatar: Option<String>) -> Result<bool, Error> {
-    let (condition, values) = match avatar {
-        Some(media_id) => ("avatar.media_id = :media_id", Item::from([(":media_id".to_owned(), text(media_id))])),
-        None => ("attribute_exists(pk) AND attribute_not_exists(avatar)", Item::new()),
-    };
-    update(users, user, "REMOVE avatar, avatar_upload", condition, values).await
+/// Removes these from a profile; `false` if it does not name them any more.
+async fn forget(users: &Table, user: UserId, these: Pictures) -> Result<bool, Error> {
+    let named = [("avatar", these.avatar), ("avatar_upload", these.ticket)];
+    let named: Vec<(&str, String)> = named.into_iter().filter_map(|(attribute, id)| Some((attribute, id?))).collect();
+    if named.is_empty() {
+        return Ok(true);
+    }
+    let attributes: Vec<&str> = named.iter().map(|(attribute, _)| *attribute).collect();
+    let conditions: Vec<String> = attributes.iter().map(|attribute| format!("{attribute}.media_id = :{attribute}")).collect();
+    let values = named.iter().map(|(attribute, id)| (format!(":{attribute}"), text(id))).collect();
+    update(users, user, &format!("REMOVE {}", attributes.join(", ")), &conditions.join(" AND "), values).await
 }
 
 async fn update(users: &Table, user: UserId, expression: &str, condition: &str, values: Item) -> Result<bool, Error> {
@@ -125,8 +152,7 @@ async fn update(users: &Table, user: UserId, expression: &str, condition: &str, 
         .set_key(Some(users::profile(user).item()))
         .update_expression(expression)
         .condition_expression(condition)
-        // An empty map is refused.
-        .set_expression_attribute_values((!values.is_empty()).then_some(values))
+        .set_expression_attribute_values(Some(values))
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     match Box::pin(request.send()).await.map_err(failure) {
         Ok(answer) => {
@@ -135,5 +161,46 @@ async fn update(users: &Table, user: UserId, expression: &str, condition: &str, 
         }
         Err(Error::Condition(_)) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph_tests::{empty_table, person};
+
+    fn ticket(media_id: &str) -> AvatarUpload {
+        AvatarUpload { media_id: media_id.to_owned(), expires_at: Time::now(), failure: None }
+    }
+
+    async fn stored(table: &Table, user: UserId) -> Pictures {
+        pictures(table, user).await.unwrap_or_else(|_| panic!("there is a profile"))
+    }
+
+    fn named(avatar: Option<&str>, ticket: Option<&str>) -> Pictures {
+        Pictures { avatar: avatar.map(str::to_owned), ticket: ticket.map(str::to_owned) }
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_comes_beside_a_removal_stays() {
+        let table = empty_table().await;
+        let ada = person(&table, "ada").await;
+        assert!(note(&table, ada, &ticket("first")).await.unwrap());
+        let doomed = stored(&table, ada).await;
+        assert!(note(&table, ada, &ticket("second")).await.unwrap());
+        assert!(!forget(&table, ada, doomed.clone()).await.unwrap());
+        // And at the next attempt.
+        let left = stored(&table, ada).await.of(&doomed);
+        assert!(forget(&table, ada, left).await.unwrap());
+        assert_eq!(stored(&table, ada).await, named(None, Some("second")));
+        assert!(forget(&table, ada, named(None, Some("second"))).await.unwrap());
+        assert_eq!(stored(&table, ada).await, named(None, None));
+    }
+
+    #[test]
+    fn a_picture_made_of_the_ticket_that_is_removed_goes_too() {
+        let doomed = named(Some("old"), Some("new"));
+        assert_eq!(named(Some("new"), None).of(&doomed), named(Some("new"), None));
+        assert_eq!(named(Some("newer"), Some("newest")).of(&doomed), named(None, None));
     }
 }

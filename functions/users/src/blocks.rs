@@ -45,7 +45,9 @@ pub(crate) async fn block(
     PathId(username): PathId<Username>,
 ) -> Result<Json<Blocking>, Problem> {
     let blocked = YOURSELF.find(&app, viewer, &username).await?;
-    store::block(&app.users, viewer.user_id, blocked, Time::now()).await?;
+    if !store::block(&app.users, viewer.user_id, blocked, Time::now()).await? {
+        return Err(Problem::not_found());
+    }
     Ok(Json(Blocking { blocking: true }))
 }
 

@@ -4,29 +4,35 @@
 //! guesses. The loose limit does not bind an address that has logged into the account before: so nobody can lock another out, whoever
 //! wants to would have to come from that person's own address. What is typed is counted by its hash, and nobody's account like anybody's:
 //! from being limited nothing can be told.
+//!
+//! An address has logged in with a password and, where there is one, a second factor: when either changes, all are strangers again. Their
+//! records need not be looked for then, as what they were made with is part of their names.
+//!
+//! All of it goes through the guard, which waits for the Edge table no longer than it does for its own sake: where that is slow, known
+//! addresses are strangers for a while, and an environment counts by itself.
 
 use std::{convert::Infallible, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use tintype_auth::Identity;
 use tintype_core::{Time, UserId};
 use tintype_edge::{ClientAddress, Guarded, Problem};
 use tintype_guard::{Address, Guard, Policy};
-use tintype_tables::{
-    Error, edge,
-    table::{failure, number, write_units},
-};
-use tintype_telemetry as telemetry;
+use tintype_tables::{Key, edge};
+
+use crate::accounts::store::{Account, Login};
 
 /// How often one address may try one login.
 const LOG_INS: Policy = Policy::gcra("log-ins", 10, Duration::from_mins(10));
 /// How often all addresses may try one login that have never succeeded with it.
 const LOG_INS_OF_STRANGERS: Policy = Policy::gcra("log-ins-of-an-account", 100, Duration::from_mins(10));
-/// How often they may try codes once they have the password: of a million, three are right at a time.
+/// How often one address may try codes once it has the password, or one session: of a million, three are right at a time.
+const CODES: Policy = Policy::gcra("second-factors", 10, Duration::from_hours(1));
+/// How often all addresses may try codes that have never succeeded with the account.
 const CODES_OF_STRANGERS: Policy = Policy::gcra("second-factors-of-an-account", 10, Duration::from_hours(1));
-/// How often somebody who is logged in may be asked for the password again: the session may be a thief's.
+/// How often a session may be asked for the password again: it may be a thief's, who must not keep the owner's from changing it.
 const CONFIRMATIONS: Policy = Policy::gcra("password-confirmations", 10, Duration::from_mins(10));
 
 /// For how long an address that has logged in is remembered.
@@ -56,25 +62,34 @@ pub(crate) enum Standing {
 }
 
 impl Caller {
-    /// Lets a log-in be tried, or answers 429. `user` is whose login it is, or, if it is nobody's, anybody.
-    pub(crate) async fn may_log_in(&self, login: &str, user: UserId) -> Result<Standing, Problem> {
-        let whom = hash(&[login.trim().to_lowercase().as_bytes()]);
-        self.spend(LOG_INS, &edge::login(format!("{whom}#{}", self.address))).await?;
-        let standing = self.standing(user).await;
-        if standing == Standing::Stranger {
-            self.spend(LOG_INS_OF_STRANGERS, &edge::login(whom)).await?;
+    /// Lets a log-in be tried, or answers 429.
+    pub(crate) async fn may_log_in(&self, login: &Login) -> Result<(), Problem> {
+        self.spend(LOG_INS, &edge::login(format!("{}#{}", hash(&[login.as_str().as_bytes()]), self.address))).await
+    }
+
+    /// The same for strangers. `user` is whose login it is, or, if it is nobody's, anybody, without an account.
+    pub(crate) async fn may_log_in_as(&self, login: &Login, user: UserId, account: Option<&Account>) -> Result<Standing, Problem> {
+        if self.guard.is_known(&self.record(user, account)).await {
+            return Ok(Standing::Known);
         }
-        Ok(standing)
+        self.spend(LOG_INS_OF_STRANGERS, &edge::login(hash(&[login.as_str().as_bytes()]))).await?;
+        Ok(Standing::Stranger)
     }
 
     /// Lets a second factor be tried, or answers 429.
     pub(crate) async fn may_try_code(&self, standing: Standing, user: UserId) -> Result<(), Problem> {
+        self.spend_of_part(CODES, user, &self.hash_for(user, &[])).await?;
         if standing == Standing::Known { Ok(()) } else { self.spend(CODES_OF_STRANGERS, &edge::user(user)).await }
     }
 
+    /// Lets somebody who is logged in try a second factor, or answers 429.
+    pub(crate) async fn may_confirm_by_code(&self, viewer: Identity) -> Result<(), Problem> {
+        self.spend_of_part(CODES, viewer.user_id, &viewer.session_id.to_string()).await
+    }
+
     /// Lets somebody who is logged in confirm it by the password, or answers 429.
-    pub(crate) async fn may_confirm(&self, user: UserId) -> Result<(), Problem> {
-        self.spend(CONFIRMATIONS, &edge::user(user)).await
+    pub(crate) async fn may_confirm(&self, viewer: Identity) -> Result<(), Problem> {
+        self.spend_of_part(CONFIRMATIONS, viewer.user_id, &viewer.session_id.to_string()).await
     }
 
     /// Counts a wrong password or code: an address that goes on with that is banned.
@@ -82,49 +97,36 @@ impl Caller {
         self.guard.failed(self.address).await;
     }
 
-    /// Remembers that `user` has logged in from here. If that fails, the address is a stranger's the next time, and no more.
-    pub(crate) async fn succeeded(&self, user: UserId, now: Time) {
-        let Some(table) = self.guard.table().filter(|_| self.address != Address::Unknown) else { return };
-        let request = table
-            .client
-            .update_item()
-            .table_name(&table.name)
-            .set_key(Some(edge::known_address(user, &self.hash_for(user)).item()))
-            .update_expression("SET expires_at = :expires_at")
-            .expression_attribute_values(":expires_at", number(now.plus(MEMORY).as_seconds()))
-            .return_consumed_capacity(aws_sdk_dynamodb::types::ReturnConsumedCapacity::Total);
-        match Box::pin(request.send()).await.map_err(failure) {
-            Ok(answer) => write_units(answer.consumed_capacity.as_slice()),
-            Err(error) => telemetry::field("caller.error", error.to_string()),
+    /// Remembers that `user` has logged in from here, with what the account says now. If that fails, the address is a stranger's the next
+    /// time, and no more.
+    pub(crate) async fn succeeded(&self, user: UserId, account: &Account, now: Time) {
+        if self.address != Address::Unknown {
+            self.guard.remember(&self.record(user, Some(account)), now.plus(MEMORY)).await;
         }
     }
 
-    async fn standing(&self, user: UserId) -> Standing {
-        #[derive(Deserialize)]
-        struct Known {
-            expires_at: i64,
-        }
-        let Some(table) = self.guard.table() else { return Standing::Stranger };
-        let known: Result<Option<Known>, Error> = table.get(&edge::known_address(user, &self.hash_for(user)), false).await;
-        match known {
-            // DynamoDB deletes items late.
-            Ok(Some(known)) if known.expires_at > Time::now().as_seconds() => Standing::Known,
-            Ok(_) => Standing::Stranger,
-            Err(error) => {
-                telemetry::field("caller.error", error.to_string());
-                Standing::Stranger
-            }
-        }
+    /// Where it stands that somebody has logged in from here.
+    fn record(&self, user: UserId, account: Option<&Account>) -> Key {
+        let version = account.map_or(0, |account| account.password_version).to_string();
+        let second_factor = account.and_then(|account| account.totp_secret.as_deref()).unwrap_or_default();
+        edge::known_address(user, &self.hash_for(user, &[version.as_bytes(), second_factor.as_bytes()]))
     }
 
     /// Salted with whose it is: that two people share an address can't be read.
-    fn hash_for(&self, user: UserId) -> String {
-        hash(&[user.to_string().as_bytes(), self.address.to_string().as_bytes()])
+    fn hash_for(&self, user: UserId, more: &[&[u8]]) -> String {
+        let (user, address) = (user.to_string(), self.address.to_string());
+        hash(&[&[user.as_bytes(), address.as_bytes()], more].concat())
     }
 
     async fn spend(&self, policy: Policy, of: &str) -> Result<(), Problem> {
         let leeway = self.guard.leeway(self.address);
         self.guard.spend(&policy.times(leeway), of).await?;
+        Ok(())
+    }
+
+    async fn spend_of_part(&self, policy: Policy, user: UserId, part: &str) -> Result<(), Problem> {
+        let leeway = self.guard.leeway(self.address);
+        self.guard.spend_of_part(&policy.times(leeway), &edge::user(user), part).await?;
         Ok(())
     }
 }

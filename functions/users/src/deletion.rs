@@ -4,6 +4,7 @@
 //! nobody: no card, nothing shown. Their name and address stay taken until the job has removed all else, so that whoever has them next
 //! finds nothing of somebody else's. What the job does stands in `functions/users-worker`.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use axum::{
     Json,
@@ -12,7 +13,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
-use tintype_core::{JobId, Time, UserId, event::What};
+use tintype_core::{JobId, SessionId, Time, UserId, event::What};
 use tintype_edge::{Body, PathId, Problem, ProblemBody, Viewer, responses};
 use tintype_tables::{
     Error, Page, Table,
@@ -77,7 +78,8 @@ impl From<Deletion> for DeletionView {
 /// Deletes the viewer's account, and all that they have made.
 ///
 /// With the answer it is gone for everybody, and its tokens end within a minute. Everything is then removed from where it is kept, which
-/// takes some minutes; the username and the e-mail address are free again once that is done.
+/// takes some minutes; the username and the e-mail address are free again once that is done. If the answer gets lost, the same request
+/// is answered again as long as the access token is believed.
 #[utoipa::path(
     delete,
     path = "/me",
@@ -97,19 +99,36 @@ pub(crate) async fn delete(
     caller: Caller,
     Body(body): Body<Farewell>,
 ) -> Result<impl IntoResponse, Problem> {
-    let account = confirm(&app, viewer.user_id, &caller, &body.password).await?;
+    let id = id_of(viewer.session_id);
+    telemetry::field("job.id", id.to_string());
+    // Whoever did not get the answer asks again, as long as the token is believed; nobody could confirm a password any more.
+    if let Some(job) = app.users.get::<Deletion>(&users::deletion(id), true).await? {
+        return Ok(accepted(job));
+    }
+    let account = confirm(&app, viewer, &caller, &body.password).await?;
     let profile = profiles::store::read(&app.users, viewer.user_id).await?.ok_or_else(Problem::unauthorized)?;
     let now = Time::now();
     let leaving = Leaving { user_id: viewer.user_id, username: profile.card.username, email: account.email.clone() };
-    let job = Deletion::new(JobId::new(), leaving, now);
-    telemetry::field("job.id", job.id.to_string());
+    let job = Deletion::new(id, leaving, now);
     begin(&app.users, viewer.user_id, &account, &job, now).await?;
     // Others end with the job's first step: the account is gone already, and must not look as if it were not.
     if let Err(error) = end_sessions(&app.users, viewer.user_id, now).await {
         telemetry::field("sessions.error", error.to_string());
     }
+    Ok(accepted(job))
+}
+
+/// A session can end its account once: the same request again is about the same job.
+fn id_of(session: SessionId) -> JobId {
+    let hash = digest(&SHA256, format!("deletion {session}").as_bytes());
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.as_ref()[..16]);
+    JobId::of(half)
+}
+
+fn accepted(job: Deletion) -> impl IntoResponse {
     let location = format!("/v1/deletions/{}", job.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(DeletionView::from(job))))
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(DeletionView::from(job)))
 }
 
 /// The account as it was confirmed goes, and the job comes.

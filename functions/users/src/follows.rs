@@ -138,7 +138,7 @@ const FOLLOWERS: Kind = ("followers", users::FOLLOWERS);
 const FOLLOWING: Kind = ("following", users::FOLLOWING);
 
 /// A page of the people at the other ends of a person's edges. Their ids order it: those sort by the time they were made. Whom the
-/// viewer blocks, or who blocks the viewer, is left out.
+/// viewer blocks, or who blocks the viewer, is left out, of the cursor too.
 async fn people(
     app: &App,
     viewer: Option<UserId>,
@@ -162,8 +162,7 @@ async fn people(
             None => Ok(HashSet::new()),
         }
     };
-    let found = async { Ok(users::edges(&app.users, query).await?) };
-    let (_, mut found, blocks) = try_join!(open_to(&app.users, viewer, id), found, blocks)?;
-    found.items.retain(|person| !blocks.contains(person));
+    let (_, hidden) = try_join!(open_to(&app.users, viewer, id), blocks)?;
+    let found = visibility::edges_but(&app.users, query, |person| hidden.contains(&person)).await?;
     Ok(page.answer(&format!("/users/{username}/{list}"), authors(&app.users, &found.items).await?, found.next))
 }

@@ -1,6 +1,6 @@
 //! Follows, requests, approvals and blocks that cross each other, in an embedded database: whatever the order, the end is exact.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynoxide::Database;
@@ -12,18 +12,19 @@ use tintype_tables::{
     graph::{self, Approval},
     table::Query,
     users,
-    visibility::{Relationship, fences_of},
+    visibility::{self, Fence, Relationship, fences_of},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Barrier};
 
 use super::*;
 use crate::{
     blocks::store::{block, unblock},
-    follows::store::{Followed, follow, unfollow},
+    follows::store::{Followed, act, follow, look, unfollow},
+    mutes,
     profiles::store::{Change, Profile, change},
 };
 
-async fn empty_table() -> Table {
+pub(crate) async fn empty_table() -> Table {
     let database = Database::memory().unwrap();
     let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
     let attributes = json!([{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}]);
@@ -41,7 +42,7 @@ async fn empty_table() -> Table {
     Table { client: Client::from_conf(config), name: "users".to_owned() }
 }
 
-async fn person(table: &Table, name: &str) -> UserId {
+pub(crate) async fn person(table: &Table, name: &str) -> UserId {
     let id = UserId::new();
     let mut item = serde_dynamo::to_item::<_, tintype_tables::table::Item>(Profile::new(id, name.parse().unwrap(), None)).unwrap();
     item.extend(users::profile(id).item());
@@ -97,7 +98,7 @@ async fn whatever_crosses_counts_equal_edges_and_nothing_contradicts_itself() {
                 0..=2 => drop(follow(table, ada, bob, now).await.unwrap()),
                 3 => drop(unfollow(table, ada, bob, now).await.unwrap()),
                 4 => drop(approve(table, ada, bob, if any_below(2) == 0 { Approval::Given } else { Approval::TurnedPublic }).await),
-                5 => block(table, ada, bob, now).await.unwrap(),
+                5 => assert!(block(table, ada, bob, now).await.unwrap()),
                 6 => unblock(table, ada, bob).await.unwrap(),
                 _ => turn(table, ada, any_below(2) == 0).await,
             }
@@ -194,4 +195,147 @@ async fn a_block_leaves_the_fences_of_the_follows_it_ends_and_an_unblock_leaves_
     let left: Page<Key> = table.query(query).await.unwrap();
     assert_eq!(left.items, []);
     all_is_exact(&table, &[ada, bob]).await;
+}
+
+/// Promise 7: what crosses the turn is held here between its look and its act.
+#[tokio::test]
+async fn a_follow_of_an_account_that_turns_private_meanwhile_is_a_request_and_who_followed_before_stays() {
+    let table = empty_table().await;
+    let (ada, bob, cho) = (person(&table, "ada").await, person(&table, "bob").await, person(&table, "cho").await);
+    follow(&table, cho, ada, Time::now()).await.unwrap();
+    let public = look(&table, bob, ada).await.unwrap();
+    turn(&table, ada, true).await;
+    assert_eq!(act(&table, public, bob, ada, Time::now()).await.unwrap(), None, "it looks again");
+    assert!(!Relationship::read(&table, bob, ada).await.unwrap().following);
+    assert_eq!(follow(&table, bob, ada, Time::now()).await.unwrap(), Followed::Requested);
+    let private = look(&table, bob, ada).await.unwrap();
+    turn(&table, ada, false).await;
+    unfollow(&table, bob, ada, Time::now()).await.unwrap();
+    assert_eq!(act(&table, private, bob, ada, Time::now()).await.unwrap(), None, "nobody asks a public account");
+    assert_eq!(others(&table, ada, users::FOLLOWERS).await, BTreeSet::from([cho]));
+    all_is_exact(&table, &[ada, bob, cho]).await;
+}
+
+/// Whoever has the answer that the account is private gets no follower any more whom they have not approved.
+#[tokio::test]
+async fn nobody_follows_unapproved_once_the_account_is_private_however_many_try_beside_the_turn() {
+    let table = empty_table().await;
+    let ada = person(&table, "ada").await;
+    let mut crowd = Vec::new();
+    for number in 0..16 {
+        crowd.push(person(&table, &format!("fan{number}")).await);
+    }
+    for _ in 0..5 {
+        turn(&table, ada, false).await;
+        let (have_looked, has_turned) = (Barrier::new(crowd.len() + 1), Barrier::new(crowd.len() / 2 + 1));
+        let follows = join_all(crowd.iter().enumerate().map(async |(number, fan)| {
+            let seen = look(&table, *fan, ada).await.unwrap();
+            have_looked.wait().await;
+            // All have seen a public account; half of them act beside the turn, and half after it.
+            if number % 2 == 0 {
+                has_turned.wait().await;
+            }
+            if act(&table, seen, *fan, ada, Time::now()).await.unwrap().is_none() {
+                follow(&table, *fan, ada, Time::now()).await.unwrap();
+            }
+        }));
+        let at_the_turn = async {
+            have_looked.wait().await;
+            turn(&table, ada, true).await;
+            let followers = others(&table, ada, users::FOLLOWERS).await;
+            has_turned.wait().await;
+            followers
+        };
+        let (_, followers) = tokio::join!(follows, at_the_turn);
+        assert_eq!(others(&table, ada, users::FOLLOWERS).await, followers);
+        assert_eq!(others(&table, ada, users::REQUESTS).await.len() + followers.len(), crowd.len());
+        all_is_exact(&table, &[ada, crowd[0], crowd[15]]).await;
+        for fan in &crowd {
+            unfollow(&table, *fan, ada, Time::now()).await.unwrap();
+        }
+    }
+}
+
+async fn items_of(table: &Table, user: UserId) -> Vec<Key> {
+    let query = Query { pk: users::partition(user), prefix: None, after: None, descending: false, consistent: true, limit: 99 };
+    table.query(query).await.unwrap().items
+}
+
+/// A deletion takes the profile first, and then all that it finds: what comes later nobody would find.
+#[tokio::test]
+async fn who_is_gone_is_neither_followed_blocked_nor_muted_and_nothing_of_it_is_left() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    let seen = look(&table, ada, bob).await.unwrap();
+    table.client.delete_item().table_name("users").set_key(Some(users::profile(bob).item())).send().await.unwrap();
+    assert_eq!(act(&table, seen, ada, bob, Time::now()).await.unwrap(), None);
+    assert_eq!(follow(&table, ada, bob, Time::now()).await.unwrap(), Followed::Nobody);
+    assert!(!block(&table, ada, bob, Time::now()).await.unwrap());
+    assert!(!mutes::begin(&table, ada, bob, Time::now()).await.unwrap());
+    assert_eq!(items_of(&table, ada).await, [users::profile(ada)]);
+    assert_eq!(items_of(&table, bob).await, []);
+}
+
+#[tokio::test]
+async fn a_mute_said_once_more_is_still_one() {
+    let table = empty_table().await;
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    for _ in 0..2 {
+        assert!(mutes::begin(&table, ada, bob, Time::now()).await.unwrap());
+    }
+    assert!(Relationship::read(&table, ada, bob).await.unwrap().muting);
+}
+
+async fn put(table: &Table, keys: impl IntoIterator<Item = Key>) {
+    join_all(keys.into_iter().map(|key| table.client.put_item().table_name("users").set_item(Some(key.item())).send()))
+        .await
+        .into_iter()
+        .for_each(|put| drop(put.unwrap()));
+}
+
+/// A cursor is no secret: whoever reads it must not learn who blocks them.
+#[tokio::test]
+async fn a_page_of_followers_is_filled_up_and_its_cursor_names_nobody_who_is_hidden() {
+    let table = empty_table().await;
+    let star = UserId::new();
+    let mut fans: Vec<UserId> = (0..9).map(|_| UserId::new()).collect();
+    fans.sort();
+    put(&table, fans.iter().map(|fan| users::follower(star, *fan))).await;
+    let hidden: HashSet<UserId> = [0, 1, 3, 4, 5, 8].map(|number: usize| fans[number]).into();
+    let mut read = Vec::new();
+    let mut after = None;
+    loop {
+        let pk = users::partition(star);
+        let query = Query { pk, prefix: Some(users::FOLLOWERS), after, descending: false, consistent: true, limit: 2 };
+        let page = visibility::edges_but(&table, query, |person| hidden.contains(&person)).await.unwrap();
+        assert_eq!(page.next, page.next.as_ref().and(page.items.last()).map(|last| users::follower(star, *last).sk));
+        read.push(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(read, [vec![fans[2], fans[6]], vec![fans[7]]]);
+}
+
+/// However much hides, a page looks at so much and no more, and still gets on.
+#[tokio::test]
+async fn a_page_of_mutes_behind_very_many_fences_is_short_and_its_cursor_names_nobody() {
+    let table = empty_table().await;
+    let ada = UserId::new();
+    // Ids of one millisecond each, so that what is made up sorts between them.
+    let id = |number: u64| format!("{:08x}-{:04x}-7abc-8abc-0123456789ab", number >> 16, number & 0xffff).parse::<UserId>().unwrap();
+    let numbers: Vec<u64> = (1..=3_500).collect();
+    for chunk in numbers.chunks(500) {
+        put(&table, chunk.iter().map(|number| users::blocked(ada, id(*number)))).await;
+    }
+    put(&table, [users::muting(ada, id(20_000))]).await;
+    let first = visibility::fenced_off(&table, ada, Fence::Muting, None, 2).await.unwrap();
+    assert_eq!(first.items, []);
+    let cursor = first.next.unwrap();
+    let (nobody, kind) = Fence::of_key(&cursor).unwrap();
+    assert_eq!(kind, Fence::Muting, "such a cursor is accepted");
+    assert!(numbers.iter().all(|number| id(*number) != nobody));
+    let second = visibility::fenced_off(&table, ada, Fence::Muting, Some(cursor), 2).await.unwrap();
+    assert_eq!((second.items, second.next), (vec![id(20_000)], None));
 }

@@ -37,6 +37,10 @@ pub(crate) use secret::{SecretError, Versions};
 const MEMORY: Duration = Duration::from_mins(5);
 /// When it could not be read, the keys at hand go on for as long.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A refresh token that opens with none may be of a key that others have read since; but such a token costs its sender nothing.
+const REREAD: Duration = Duration::from_secs(5);
+/// A request waits no longer than this for the secret: its keys are at hand, if old.
+const MOST_WAITED: Duration = Duration::from_millis(1_500);
 /// How long whoever asked for `jwks.json` may keep it.
 const CACHE: Duration = Duration::from_mins(5);
 /// A key signs when it has been public for so long: by then every instance has read it, and whoever kept the set of one that had not
@@ -61,12 +65,15 @@ struct Source {
 struct Held {
     keys: Arc<Current>,
     read_again_at: Time,
+    /// When a refresh token that can't be opened may have them read again.
+    reread_at: Time,
 }
 
 /// What signs access tokens, and what proves refresh tokens.
 pub(crate) struct Current {
     pub(crate) signer: Arc<Signer>,
-    /// Of all versions: a refresh token outlives the rotation that comes after it. The first seals.
+    /// Of all versions: a refresh token outlives the rotation that comes after it. The first seals, and is made of what signs access
+    /// tokens: by then every instance has read it.
     refresh: Vec<RefreshKey>,
     /// The public keys that tokens may be signed with.
     jwks: String,
@@ -78,7 +85,7 @@ impl Keys {
         let source = Source { secret: Secret { client, arn }, users };
         let now = Time::now();
         let keys = source.read(now).await?;
-        Ok(Self { source: Some(source), held: Mutex::new(Held { keys: Arc::new(keys), read_again_at: now.plus(MEMORY) }) })
+        Ok(Self { source: Some(source), held: Mutex::new(Held::of(Arc::new(keys), now)) })
     }
 
     /// The keys of one secret that never changes.
@@ -86,17 +93,34 @@ impl Keys {
     pub(crate) fn from_secret(secret: &str) -> Self {
         let versions = Versions { current: secret.to_owned(), ..Versions::default() };
         let keys = Arc::new(Current::agreed(&versions, Published::default(), Time::now()).0);
-        Self { source: None, held: Mutex::new(Held { keys, read_again_at: Time::now() }) }
+        Self { source: None, held: Mutex::new(Held::of(keys, Time::now())) }
     }
 
     /// The keys as of now: the secret is read again when that was long ago. If it can't be read, those at hand go on.
     pub(crate) async fn now(&self) -> Arc<Current> {
         let now = Time::now();
-        let Some(source) = self.source.as_ref().filter(|_| self.are_old(now)) else { return self.at_hand() };
-        match source.read(now).await {
+        match self.source.as_ref().filter(|_| self.are_old(now)) {
+            Some(source) => self.read(source, now).await,
+            None => self.at_hand(),
+        }
+    }
+
+    /// What a refresh token says, if one of our keys has sealed it: also one that was read by others since we have.
+    pub(crate) async fn open(&self, text: &str) -> Option<RefreshToken> {
+        if let Some(token) = self.now().await.open(text) {
+            return Some(token);
+        }
+        let now = Time::now();
+        let source = self.source.as_ref().filter(|_| self.may_reread(now))?;
+        self.read(source, now).await.open(text)
+    }
+
+    /// Reads them, or goes on with those at hand.
+    async fn read(&self, source: &Source, now: Time) -> Arc<Current> {
+        match tokio::time::timeout(MOST_WAITED, source.read(now)).await.unwrap_or(Err(SecretError::Slow)) {
             Ok(keys) => {
                 let keys = Arc::new(keys);
-                *self.held() = Held { keys: Arc::clone(&keys), read_again_at: now.plus(MEMORY) };
+                *self.held() = Held::of(Arc::clone(&keys), now);
                 keys
             }
             Err(error) => {
@@ -120,8 +144,24 @@ impl Keys {
         old
     }
 
+    /// Whether it is this caller's turn to read them though they are not old.
+    fn may_reread(&self, now: Time) -> bool {
+        let mut held = self.held();
+        let may = held.reread_at <= now;
+        if may {
+            held.reread_at = now.plus(REREAD);
+        }
+        may
+    }
+
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn of(keys: Arc<Current>, read_at: Time) -> Self {
+        Self { keys, read_again_at: read_at.plus(MEMORY), reread_at: read_at.plus(REREAD) }
     }
 }
 
@@ -140,7 +180,9 @@ impl Current {
             pending: versions.pending.as_deref().map(Signer::from_secret).map(Arc::new),
         };
         let (signer, next) = published.next(&signers, now);
-        let secrets = [Some(&versions.current), versions.previous.as_ref(), versions.pending.as_ref()];
+        let seals =
+            if signers.previous.as_ref().is_some_and(|previous| Arc::ptr_eq(previous, &signer)) { &versions.previous } else { &None };
+        let secrets = [seals.as_ref(), Some(&versions.current), versions.previous.as_ref(), versions.pending.as_ref()];
         let refresh = secrets.into_iter().flatten().map(|secret| RefreshKey::from_secret(secret)).collect();
         (Self { signer, refresh, jwks: write_jwks(next.keys()) }, next)
     }

@@ -47,10 +47,10 @@ pub(crate) async fn mute(
     PathId(username): PathId<Username>,
 ) -> Result<Json<Muting>, Problem> {
     let muted = YOURSELF.find(&app, viewer, &username).await?;
-    if Relationship::read(&app.users, viewer.user_id, muted).await?.blocked {
+    demand_known(&app.users, viewer.user_id, muted).await?;
+    if !begin(&app.users, viewer.user_id, muted, Time::now()).await? {
         return Err(Problem::not_found());
     }
-    begin(&app.users, viewer.user_id, muted, Time::now()).await?;
     Ok(Json(Muting { muting: true }))
 }
 
@@ -74,6 +74,7 @@ pub(crate) async fn unmute(
     PathId(username): PathId<Username>,
 ) -> Result<Json<Muting>, Problem> {
     let muted = YOURSELF.find(&app, viewer, &username).await?;
+    demand_known(&app.users, viewer.user_id, muted).await?;
     end(&app.users, viewer.user_id, muted).await?;
     Ok(Json(Muting { muting: false }))
 }
@@ -95,15 +96,25 @@ pub(crate) async fn list(
     fenced_off(&app, viewer, Fence::Muting, "mutes", page).await
 }
 
-/// A mute says nothing to anybody: no event, nothing that the muted person reads.
-async fn begin(users: &Table, muter: UserId, muted: UserId, now: Time) -> Result<(), Error> {
+/// Who blocks the viewer is nobody whom the viewer may know of.
+async fn demand_known(users: &Table, viewer: UserId, person: UserId) -> Result<(), Problem> {
+    if Relationship::read(users, viewer, person).await?.blocked { Err(Problem::not_found()) } else { Ok(()) }
+}
+
+/// A mute says nothing to anybody: no event, nothing that the muted person reads. `false`: who was to be muted is gone.
+pub(crate) async fn begin(users: &Table, muter: UserId, muted: UserId, now: Time) -> Result<bool, Error> {
     let mut mute = users::muting(muter, muted).item();
     mute.extend([kind(Fence::Muting), since(now)]);
     let mut transaction = Transaction::default();
+    let person = graph::demand_person(&mut transaction, users, muted);
     transaction.push(writes::put_new(users, mute));
     transaction.push(writes::put(users, users::muted_by(muted, muter).item()));
-    // One that is there already stays, with its `since`.
-    graph::commit(transaction, users).await.map(|_| ())
+    match transaction.commit(users).await {
+        Ok(()) => Ok(true),
+        // One that is there already stays, with its `since`.
+        Err(Error::Condition(failed)) => Ok(!person.is_in(&failed)),
+        Err(error) => Err(error),
+    }
 }
 
 async fn end(users: &Table, muter: UserId, muted: UserId) -> Result<(), Error> {

@@ -208,7 +208,7 @@ pub(crate) async fn update(
     let (change, email) = body.check()?;
     // First what may be refused. If the rest fails, the same request again finds the address changed, and goes on.
     if let Some(NewEmail { email, password }) = email {
-        change_email(&app, viewer.user_id, &caller, email, &password).await?;
+        change_email(&app, viewer, &caller, email, &password).await?;
     }
     let profile = store::change(&app.users, viewer.user_id, change, Time::now()).await?;
     me(&app, viewer, profile).await

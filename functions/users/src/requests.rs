@@ -84,6 +84,10 @@ pub(crate) async fn refuse(
     PathId(username): PathId<Username>,
 ) -> Result<StatusCode, Problem> {
     let follower = users::find(&app.users, &username).await?.ok_or_else(Problem::not_found)?;
+    // Who blocks the viewer is nobody whom the viewer may know of.
+    if Relationship::read(&app.users, viewer.user_id, follower).await?.blocked {
+        return Err(Problem::not_found());
+    }
     remove(&app, viewer.user_id, follower).await?;
     Ok(StatusCode::NO_CONTENT)
 }

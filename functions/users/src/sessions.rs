@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 
 use crate::{
     App, accounts,
+    caller::Caller,
     profiles::Me,
     refresh::{Decision, RefreshToken, rotate},
 };
@@ -109,8 +110,12 @@ impl FromStr for Which {
         responses::WithBody,
     )
 )]
-pub(crate) async fn refresh(State(app): State<App>, Body(body): Body<Refresh>) -> Result<Response, Problem> {
-    let presented = app.keys.now().await.open(&body.refresh_token).ok_or_else(ended)?;
+pub(crate) async fn refresh(State(app): State<App>, caller: Caller, Body(body): Body<Refresh>) -> Result<Response, Problem> {
+    let Some(presented) = app.keys.open(&body.refresh_token).await else {
+        // Nobody has sealed it: it is guessed.
+        caller.failed().await;
+        return Err(ended());
+    };
     let now = Time::now();
     let generation = successor(&app, presented, now).await?;
     let tokens = tokens(&app, RefreshToken { generation, ..presented }, now).await?;

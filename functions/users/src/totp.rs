@@ -31,6 +31,17 @@ pub(crate) struct Confirmation {
     password: String,
 }
 
+/// The password and the second factor, asked again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Removal {
+    #[schema(example = "correct horse battery")]
+    password: String,
+    /// What the app shows now, or a recovery code; needed where a second factor is on.
+    #[schema(example = "287082")]
+    code: Option<String>,
+}
+
 /// What an authenticator app needs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Enrolment {
@@ -92,7 +103,7 @@ pub(crate) async fn begin(
     caller: Caller,
     Body(body): Body<Confirmation>,
 ) -> Result<Response, Problem> {
-    let account = confirm(&app, viewer.user_id, &caller, &body.password).await?;
+    let account = confirm(&app, viewer, &caller, &body.password).await?;
     let profile = profiles::store::read(&app.users, viewer.user_id).await?.ok_or_else(Problem::unauthorized)?;
     let secret = Secret::new().map_err(no_randomness)?;
     if account.totp_secret.is_some() || !store::begin(&app.users, viewer.user_id, &account, &secret).await? {
@@ -123,31 +134,37 @@ pub(crate) async fn enable(
     caller: Caller,
     Body(body): Body<FirstCode>,
 ) -> Result<Response, Problem> {
-    caller.may_confirm(viewer.user_id).await?;
+    caller.may_confirm(viewer).await?;
     let account = accounts::store::read(&app.users, viewer.user_id).await?.ok_or_else(Problem::unauthorized)?;
     if account.totp_secret.is_some() {
         return Err(enabled());
     }
     let pending = account.totp_pending.as_deref().and_then(Secret::from_base32).ok_or_else(not_begun)?;
-    let step = pending.step_of(&body.code, Time::now(), None).ok_or_else(|| Problem::forbidden("wrong-code", "The code is not right."))?;
+    let now = Time::now();
+    let step = pending.step_of(&body.code, now, None).ok_or_else(wrong_code)?;
     let codes = recovery::generate().map_err(no_randomness)?;
     let hashes = codes.iter().map(|code| recovery::hash(code)).collect();
     if !store::enable(&app.users, viewer.user_id, &account, &pending, step, hashes).await? {
         return Err(not_begun());
     }
+    // All other addresses are strangers from now on: nobody has shown a code there.
+    caller.succeeded(viewer.user_id, &Account { totp_secret: account.totp_pending.clone(), ..account }, now).await;
     Ok(unkept(StatusCode::OK, RecoveryCodes { recovery_codes: codes }))
 }
 
 /// Switches the second factor off.
+///
+/// By the password and a code, as one logs in: whoever has found a telephone that is logged in, and knows the password, must not get rid of
+/// it. Where none is on, the password is enough: a secret that waits is thrown away.
 #[utoipa::path(
     delete,
     path = "/me/totp",
     tag = "accounts",
-    request_body = Confirmation,
+    request_body = Removal,
     security(("access_token" = [])),
     responses(
         (status = 204, description = "There is none"),
-        (status = 403, description = "`wrong-password`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`wrong-password`; `totp-required`: the password is right, and `code` is missing; `wrong-code`", body = ProblemBody, content_type = "application/problem+json"),
         responses::Authenticated,
         responses::WithBody,
     )
@@ -156,9 +173,19 @@ pub(crate) async fn disable(
     State(app): State<App>,
     Viewer(viewer): Viewer,
     caller: Caller,
-    Body(body): Body<Confirmation>,
+    Body(body): Body<Removal>,
 ) -> Result<StatusCode, Problem> {
-    let account = confirm(&app, viewer.user_id, &caller, &body.password).await?;
+    let account = confirm(&app, viewer, &caller, &body.password).await?;
+    if account.totp_secret.is_some() {
+        let Some(code) = body.code else {
+            return Err(Problem::forbidden("totp-required", "A code of the app, or a recovery code, is needed too."));
+        };
+        caller.may_confirm_by_code(viewer).await?;
+        if judge(&account, &code, Time::now()).is_none() {
+            caller.failed().await;
+            return Err(wrong_code());
+        }
+    }
     store::disable(&app.users, viewer.user_id, &account).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -185,10 +212,17 @@ fn no_randomness(_: aws_lc_rs::error::Unspecified) -> Problem {
     Problem::internal("the system gives no random bytes")
 }
 
+fn wrong_code() -> Problem {
+    Problem::forbidden("wrong-code", "The code is not right.")
+}
+
 fn enabled() -> Problem {
-    Problem::conflict("totp-enabled", "A second factor is on already: switch it off first.")
+    Problem::conflict("totp-enabled", "A second factor is on already: to have another, switch it off first (DELETE /me/totp).")
 }
 
 fn not_begun() -> Problem {
-    Problem::conflict("totp-not-begun", "There is no secret that waits for its first code.")
+    Problem::conflict(
+        "totp-not-begun",
+        "There is no secret that waits for its first code: ask for one (POST /me/totp), then send the code that the app shows.",
+    )
 }

@@ -118,12 +118,13 @@ impl RouteTable {
 
     /// Finds the method for a path below the stage, as it came over the wire.
     ///
-    /// The resource is chosen by the path alone: a method that only a less specific resource has is not found.
+    /// The most specific resource is meant. If it has no such method, the rest of a path (`{proxy+}`) that has one is, and no other.
     pub(crate) fn find(&self, method: &Method, raw_path: &str) -> Result<Matched<'_>, Refusal> {
         let segments = split(raw_path).map(decode).collect::<Result<Vec<_>, _>>()?;
-        let resource = self.resources.iter().find(|resource| resource.is_meant(&segments)).ok_or(Refusal::MissingAuthenticationToken)?;
-        let of_method = |name: &str| resource.methods.iter().find(|it| it.method == name);
-        let endpoint = of_method(method.as_str()).or_else(|| of_method(ANY)).ok_or(Refusal::MissingAuthenticationToken)?;
+        let mut meant = self.resources.iter().filter(|resource| resource.is_meant(&segments));
+        let with_endpoint = |resource| Resource::endpoint(resource, method).map(|endpoint| (resource, endpoint));
+        let found = meant.next().and_then(with_endpoint).or_else(|| meant.filter(|it| it.is_greedy()).find_map(with_endpoint));
+        let (resource, endpoint) = found.ok_or(Refusal::MissingAuthenticationToken)?;
         let parameters = resource.parameters(&segments);
         let canonical_path = canonical(&segments);
         Ok(Matched { endpoint, resource_path: &resource.path, resource_id: &resource.id, parameters, canonical_path })
@@ -145,9 +146,17 @@ fn add_preflight(cors: &Cors, methods: &mut Vec<Endpoint>) {
 }
 
 impl Resource {
+    fn endpoint(&self, method: &Method) -> Option<&Endpoint> {
+        let of_method = |name: &str| self.methods.iter().find(|it| it.method == name);
+        of_method(method.as_str()).or_else(|| of_method(ANY))
+    }
+
+    fn is_greedy(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Greedy(_)))
+    }
+
     fn is_meant(&self, segments: &[Cow<'_, str>]) -> bool {
-        let is_greedy = matches!(self.segments.last(), Some(Segment::Greedy(_)));
-        let has_length = if is_greedy { segments.len() >= self.segments.len() } else { segments.len() == self.segments.len() };
+        let has_length = if self.is_greedy() { segments.len() >= self.segments.len() } else { segments.len() == self.segments.len() };
         has_length
             && self.segments.iter().zip(segments).all(|(segment, value)| match segment {
                 Segment::Static(name) => name == value,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -63,7 +64,7 @@ pub enum TokenError {
     /// Forged, of another kind, or not a token at all.
     #[error("the token is not valid")]
     Invalid,
-    /// Its time is over.
+    /// Its time is over; whether its key, which is not known any more, has signed it nobody can tell.
     #[error("the token has expired")]
     Expired,
 }
@@ -79,7 +80,7 @@ pub fn verify(token: &str, keys: &Keys, now: Time) -> Result<Claims, TokenError>
     if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(TYP) || header.crit.is_some() {
         return Err(TokenError::Invalid);
     }
-    let key = keys.get(header.kid.as_deref().ok_or(TokenError::Invalid)?).ok_or(TokenError::UnknownKey)?;
+    let Some(key) = keys.get(header.kid.as_deref().ok_or(TokenError::Invalid)?) else { return Err(unknown_key(token, now)) };
     let claims = jsonwebtoken::decode::<Claims>(token, key, &validation()).map_err(|_| TokenError::Invalid)?.claims;
     if claims.exp <= now.as_seconds() {
         return Err(TokenError::Expired);
@@ -89,6 +90,15 @@ pub fn verify(token: &str, keys: &Keys, now: Time) -> Result<Claims, TokenError>
         return Err(TokenError::Invalid);
     }
     Ok(claims)
+}
+
+/// Keys are forgotten once all that they signed has expired. Nobody can tell then whether they signed it, and it is no good either
+/// way; but an app that comes back after weeks comes with such a token, and must not pass for somebody who guesses.
+fn unknown_key(token: &str, now: Time) -> TokenError {
+    let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    let claims: Option<Claims> = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
+    let has_ended = claims.is_some_and(|claims| claims.iss == ISSUER && claims.aud == AUDIENCE && claims.exp <= now.as_seconds());
+    if has_ended { TokenError::Expired } else { TokenError::UnknownKey }
 }
 
 fn validation() -> Validation {

@@ -62,11 +62,17 @@ pub enum What {
         /// Who is blocked.
         blocked_id: UserId,
     },
-    /// An account has turned private or public: its card tells which.
+    /// An account has turned private or public: its card tells which. The users service tells who keeps posts, with what follows.
     #[serde(rename = "privacy.changed")]
     PrivacyChanged {
         /// Whose.
         user_id: UserId,
+        /// The job that waits for whoever is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job_id: Option<JobId>,
+        /// Where to go on: what the last `media.moved` had as `next`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
     },
     /// An account is gone; every service removes what it has of it, and says so by `data.removed`.
     #[serde(rename = "account.deleted")]
@@ -99,6 +105,22 @@ pub enum What {
         /// It has more, and its time was up: it wants to be told again, with this as `after`. A service never tells itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<String>,
+    },
+    /// Photographs of an account that has turned private or public are where they belong.
+    #[serde(rename = "media.moved")]
+    MediaMoved {
+        /// Whose.
+        user_id: UserId,
+        /// The job that waits for it.
+        job_id: JobId,
+        /// What `privacy.changed` had as `after`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+        /// Only those up to here: the time was up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+        /// But for some, with which something failed.
+        has_failed: bool,
     },
     /// The time of a job is up, and it has not ended: it is driven on.
     #[serde(rename = "job.overdue")]
@@ -142,6 +164,7 @@ impl What {
             Self::AccountDeleted { .. } => "account.deleted",
             Self::ExportRequested { .. } => "export.requested",
             Self::DataRemoved { .. } => "data.removed",
+            Self::MediaMoved { .. } => "media.moved",
             Self::JobOverdue { .. } => "job.overdue",
             Self::AvatarReady { .. } => "avatar.ready",
             Self::AvatarFailed { .. } => "avatar.failed",

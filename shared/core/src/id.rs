@@ -47,6 +47,18 @@ id!(
     /// An account, and the person behind it.
     UserId
 );
+
+impl UserId {
+    /// The first id there could be of the same millisecond, which is nobody's: a place among people that names none of them.
+    #[must_use]
+    pub fn floor(self) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&self.0.as_bytes()[..6]);
+        // Version 7, variant 10, and no randomness.
+        (bytes[6], bytes[8]) = (0x70, 0x80);
+        Self(Uuid::from_bytes(bytes))
+    }
+}
 id!(
     /// A post.
     PostId
@@ -59,3 +71,11 @@ id!(
     /// Work that goes on after the answer: the deletion of an account, an export.
     JobId
 );
+
+impl JobId {
+    /// The id of work that is the same whenever it is asked for with what has this hash; which nobody must be able to guess.
+    #[must_use]
+    pub fn of(hash: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(hash).into_uuid())
+    }
+}

@@ -49,9 +49,8 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
 
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "quota-exceeded", "Too many requests; try again later.")
-            .violating(exceeded.policy.name)
-            .retry_after(seconds(exceeded.retry_after).max(1))
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota-exceeded", "Too many requests; try again later.");
+        Self { exceeded: Some(Box::new(exceeded)), ..problem.retry_after(seconds(exceeded.retry_after).max(1)) }
     }
 }
 
@@ -82,8 +81,9 @@ pub(crate) async fn admit(guard: Arc<Guard>, mut request: Request, next: Next) -
         return banned(left).into_response();
     }
     let Some(class) = class else {
+        let is_by_a_page = is_by_a_page_of_elsewhere(request.headers());
         let response = next.run(request).await;
-        if route.is_none() && response.status() == StatusCode::NOT_FOUND {
+        if route.is_none() && response.status() == StatusCode::NOT_FOUND && !is_by_a_page {
             guard.failed(address).await;
         }
         return response;
@@ -99,12 +99,14 @@ pub(crate) async fn admit(guard: Arc<Guard>, mut request: Request, next: Next) -
             }
             response
         }
-        Err(exceeded) => {
-            let mut response = Problem::from(exceeded).into_response();
-            tell(response.headers_mut(), &exceeded.policy, 0, exceeded.retry_after.max(Duration::from_secs(1)));
-            response
-        }
+        Err(exceeded) => Problem::from(exceeded).into_response(),
     }
+}
+
+/// Whether a browser says that a page of another site has it ask (Fetch Metadata): an `<img>` that leads here is no scan, and must not
+/// get those banned who visit the page. Scanners could say the same; then they are not counted, and find nothing still.
+fn is_by_a_page_of_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
 }
 
 /// What is free stays free; what has no route is what bans are for.
@@ -129,7 +131,7 @@ fn source_ip(context: Option<&RequestContext>) -> Option<&str> {
     }
 }
 
-fn tell(headers: &mut HeaderMap, policy: &Policy, remaining: u64, reset: Duration) {
+pub(crate) fn tell(headers: &mut HeaderMap, policy: &Policy, remaining: u64, reset: Duration) {
     let Policy { name, quota, window, .. } = policy;
     let values = [
         (RATE_LIMIT_POLICY, format!("\"{name}\";q={quota};w={}", window.as_secs())),

@@ -150,6 +150,30 @@ async fn a_bad_token_counts_against_its_address_where_it_is_looked_at_and_so_doe
 }
 
 #[tokio::test]
+async fn an_unknown_route_that_a_page_of_another_site_has_a_browser_ask_for_counts_against_nobody() {
+    for (site, failures) in [("cross-site", 0), ("same-site", 0), ("same-origin", 1), ("none", 1)] {
+        let edges = Edges::default();
+        let scan = |event: &mut Value| {
+            event["path"] = json!("/x1");
+            event["headers"]["Sec-Fetch-Site"] = json!(site);
+            event["multiValueHeaders"]["Sec-Fetch-Site"] = json!([site]);
+        };
+        assert_eq!(edges.answer("get-profile", scan).await.status(), 404);
+        assert_eq!(edges.written().len(), failures, "{site}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_a_route_of_its_own_is_told_with_the_classs() {
+    let exceeded = Exceeded { policy: Policy::gcra("log-ins", 10, Duration::from_mins(10)), retry_after: Duration::from_millis(30_500) };
+    let response = Problem::from(exceeded).into_response();
+    assert_eq!(header(&response, "ratelimit-policy"), Some("\"log-ins\";q=10;w=600"));
+    assert_eq!(header(&response, "ratelimit"), Some("\"log-ins\";r=0;t=31"));
+    assert_eq!(header(&response, "retry-after"), Some("31"));
+    assert_eq!(body(response).await["violated-policies"], json!(["log-ins"]));
+}
+
+#[tokio::test]
 async fn a_stale_token_is_nothing_to_a_route_that_does_not_ask() {
     let edges = Edges::default();
     for event in ["log-in", "refresh-forged"] {

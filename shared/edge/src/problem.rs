@@ -1,11 +1,16 @@
 //! Errors as their callers see them: RFC 9457 problem details with a stable `code`. What went wrong inside stays in the log line.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tintype_auth::AuthError;
+use tintype_guard::Exceeded;
 use tintype_telemetry as telemetry;
 use utoipa::ToSchema;
+
+use crate::admission;
 
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -31,8 +36,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// In how many seconds trying again may help, where that is known.
     pub retry_after: Option<u64>,
-    /// Which rate limits were overstepped; empty unless the code is `quota-exceeded`.
-    pub policies: Vec<&'static str>,
+    /// Which rate limit was overstepped; none unless the code is `quota-exceeded`. Boxed, for most problems have none.
+    pub exceeded: Option<Box<Exceeded>>,
 }
 
 /// The body of an error answer (`application/problem+json`).
@@ -63,20 +68,13 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem of any kind.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None, policies: Vec::new() }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None, exceeded: None }
     }
 
     /// The same, with when trying again may help (`Retry-After`).
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
-    }
-
-    /// The same, with one more rate limit that was overstepped.
-    #[must_use]
-    pub fn violating(mut self, policy: &'static str) -> Self {
-        self.policies.push(policy);
-        self
     }
 
     /// 400 `malformed-request`
@@ -145,6 +143,7 @@ impl From<AuthError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         telemetry::field("problem", self.code);
+        let exceeded = self.exceeded;
         let body = ProblemBody {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
@@ -153,7 +152,7 @@ impl IntoResponse for Problem {
             detail: self.detail,
             request_id: telemetry::request_id(),
             errors: self.errors,
-            policies: self.policies,
+            policies: exceeded.iter().map(|exceeded| exceeded.policy.name).collect(),
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
@@ -163,6 +162,9 @@ impl IntoResponse for Problem {
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(exceeded) = exceeded {
+            admission::tell(headers, &exceeded.policy, 0, exceeded.retry_after.max(Duration::from_secs(1)));
         }
         response
     }

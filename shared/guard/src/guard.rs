@@ -101,11 +101,19 @@ impl Guard {
         self.spend_at(policy, partition, Time::now).await
     }
 
+    /// The same of what is counted by itself for each part of the partition, as the person's sessions.
+    pub async fn spend_of_part(&self, policy: &Policy, partition: &str, part: &str) -> Result<Allowance, Exceeded> {
+        self.spend_key(policy, edge::limit_of_part(partition, policy.name, part), Time::now).await
+    }
+
     pub(crate) async fn spend_at(&self, policy: &Policy, partition: &str, clock: impl Fn() -> Time) -> Result<Allowance, Exceeded> {
+        self.spend_key(policy, edge::limit(partition, policy.name), clock).await
+    }
+
+    async fn spend_key(&self, policy: &Policy, key: Key, clock: impl Fn() -> Time) -> Result<Allowance, Exceeded> {
         let Some(store) = &self.store else {
             return Ok(Allowance { policy: *policy, remaining: policy.quota.into(), reset: policy.window });
         };
-        let key = edge::limit(partition, policy.name);
         let result = match policy.algorithm {
             Algorithm::Gcra => self.step(store, policy, key, clock().as_millis() * 1000).await,
             Algorithm::Windows => self.count(store, policy, key, clock).await,
@@ -174,10 +182,27 @@ impl Guard {
         if let Some(record) = self.memory.record(address, now) {
             return record.left(now);
         }
-        let item = store.read(&edge::ban(address)).await.ok().flatten();
+        // An address whose record can't be read passes this time, and is asked for again the next.
+        let item = store.read(&edge::ban(address)).await.ok()?;
         let record = item.as_ref().map(Record::of).unwrap_or_default();
         self.memory.remember_record(address, record, now);
         record.left(now)
+    }
+
+    /// Whether something is on record at this key, and has not expired. Without the table nothing is.
+    pub async fn is_known(&self, key: &Key) -> bool {
+        let Some(store) = &self.store else { return false };
+        let item = store.read(key).await.ok().flatten();
+        // DynamoDB deletes items late.
+        item.and_then(|item| whole(&item, "expires_at")).is_some_and(|expires_at| expires_at > Time::now().as_seconds())
+    }
+
+    /// Puts it on record until then, if the table answers.
+    pub async fn remember(&self, key: &Key, until: Time) {
+        if let Some(store) = &self.store {
+            // The log line has the error.
+            let _ = store.remember(key, until.as_seconds()).await;
+        }
     }
 
     /// One failure of an address: a token that nobody has signed, a wrong password, a route that does not exist. When there are too many,

@@ -29,6 +29,8 @@ struct State {
     writes: u64,
     reads: u64,
     is_down: bool,
+    /// It takes requests and never answers.
+    is_silent: bool,
 }
 
 impl Edge {
@@ -52,6 +54,9 @@ impl Edge {
 impl HttpConnector for Edge {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let asked: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        if self.state(|state| state.is_silent) {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         let (status, answer) = self.state(|state| state.answer(&asked));
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), answer.to_string().into())))
     }
@@ -275,4 +280,57 @@ async fn an_address_that_nobody_knows_is_never_banned() {
         guard.failed(Address::Unknown).await;
     }
     assert_eq!((guard.banned(Address::Unknown).await, edge.state(|state| state.writes)), (None, 0));
+}
+
+#[tokio::test]
+async fn an_address_whose_record_could_not_be_read_is_not_taken_for_free_of_bans() {
+    let edge = Edge::default();
+    let until = Time::now().as_millis() + 60_000;
+    edge.state(|state| {
+        state.items.insert("ADDRESS#192.0.2.1 BAN".to_owned(), Numbers::from([("banned_until".to_owned(), until)]));
+        state.is_down = true;
+    });
+    let guard = edge.guard();
+    assert_eq!(guard.banned(address()).await, None);
+    edge.state(|state| state.is_down = false);
+    // The table is left alone for two seconds.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert!(guard.banned(address()).await.is_some());
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_known_until_its_time_is_over() {
+    let edge = Edge::default();
+    let guard = edge.guard();
+    let (key, now) = (Key::new("USER#a", "KNOWN#b"), Time::now());
+    assert!(!guard.is_known(&key).await);
+    guard.remember(&key, now.plus(Duration::from_mins(1))).await;
+    assert!(edge.guard().is_known(&key).await && !guard.is_known(&Key::new("USER#b", "KNOWN#b")).await);
+    guard.remember(&key, now).await;
+    assert!(!guard.is_known(&key).await, "it has expired, and is there still");
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_answer_costs_what_is_remembered_and_a_third_of_a_second() {
+    let edge = Edge::default();
+    edge.state(|state| state.is_silent = true);
+    let guard = edge.guard();
+    let (key, asked) = (Key::new("USER#a", "KNOWN#b"), std::time::Instant::now());
+    assert!(!guard.is_known(&key).await);
+    guard.remember(&key, Time::now()).await;
+    guard.spend_of_part(&WRITES, "USER#a", "session").await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn each_part_of_a_partition_has_a_quota_of_its_own() {
+    let edge = Edge::default();
+    let guard = edge.guard();
+    let policy = Policy::gcra("confirmations", 2, Duration::from_mins(10));
+    for _ in 0..2 {
+        guard.spend_of_part(&policy, "USER#a", "one").await.unwrap();
+    }
+    guard.spend_of_part(&policy, "USER#a", "one").await.unwrap_err();
+    guard.spend_of_part(&policy, "USER#a", "another").await.unwrap();
+    assert!(edge.state(|state| state.items.contains_key("USER#a LIMIT#confirmations#one")));
 }

@@ -1,6 +1,6 @@
 //! The limits, in one place: which requests are counted together, against whom, and how many there may be.
 //!
-//! | class | requests | counted by | policy | how |
+//! | class | requests | counted by | policy | how, by default |
 //! |---|---|---|---|---|
 //! | reads | GET, HEAD | person, else address | 600 a minute | windows |
 //! | writes | all others | person, else address | 120 a minute | GCRA |
@@ -25,6 +25,9 @@ pub struct Policy {
     pub(crate) algorithm: Algorithm,
 }
 
+/// From so many requests a minute on, a write for each would cost too much, and nine too many matter little.
+const OFTEN: u32 = 200;
+
 /// How a policy is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
@@ -35,7 +38,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Policy {
-    /// An exact limit, for what is asked less than 200 times a minute: `quota` at once, and as many in each `window` from then on.
+    /// An exact limit, for what is asked less than [`OFTEN`]: `quota` at once, and as many in each `window` from then on.
     pub const fn gcra(name: &'static str, quota: u32, window: Duration) -> Self {
         Self { name, quota, window, algorithm: Algorithm::Gcra }
     }
@@ -43,6 +46,13 @@ impl Policy {
     /// The cheap limit, for what is asked often.
     pub(crate) const fn windows(name: &'static str, quota: u32, window: Duration) -> Self {
         Self { name, quota, window, algorithm: Algorithm::Windows }
+    }
+
+    /// With another quota, kept in the way that suits it: what may be asked less often than [`OFTEN`] is counted exactly.
+    fn with_quota(self, quota: u32) -> Self {
+        let is_rare = u64::from(quota) * 60 < u64::from(OFTEN) * self.window.as_secs();
+        let algorithm = if is_rare { Algorithm::Gcra } else { Algorithm::Windows };
+        Self { quota, algorithm, ..self }
     }
 
     /// The same for somebody who may come so many times as often.
@@ -117,7 +127,7 @@ impl Policies {
     fn with(variable: impl Fn(&str) -> Option<String>) -> Self {
         let quota = |name: &str, policy: Policy| {
             let number = variable(name).and_then(|value| value.trim().parse().ok()).filter(|&number| number > 0);
-            Policy { quota: number.unwrap_or(policy.quota), ..policy }
+            number.map_or(policy, |number| policy.with_quota(number))
         };
         let Self { reads, writes, uploads, sign_ins } = Self::default();
         Self {
@@ -174,5 +184,17 @@ mod tests {
         });
         let quotas = [Class::Reads, Class::Writes, Class::Uploads, Class::SignIns].map(|class| policies.of(class).quota);
         assert_eq!(quotas, [50, 120, 60, 20]);
+    }
+
+    #[test]
+    fn what_may_be_asked_seldom_is_counted_exactly_whatever_the_defaults_are() {
+        let policies = |quota: &str| Policies::with(|_| Some(quota.to_owned()));
+        let algorithm = |policies: Policies, class: Class| policies.of(class).algorithm;
+        for class in [Class::Reads, Class::Writes, Class::SignIns] {
+            assert_eq!(algorithm(policies("199"), class), Algorithm::Gcra, "{class:?}");
+            assert_eq!(algorithm(policies("200"), class), Algorithm::Windows, "{class:?}");
+        }
+        assert_eq!(algorithm(policies("11999"), Class::Uploads), Algorithm::Gcra);
+        assert_eq!(algorithm(policies("12000"), Class::Uploads), Algorithm::Windows);
     }
 }

@@ -94,6 +94,12 @@ impl Store {
         self.write(update).await
     }
 
+    /// Has an item be there until a time, in seconds since 1970.
+    pub(crate) async fn remember(&self, key: &Key, expires_at: i64) -> Result<Written, Error> {
+        let update = self.update(key).update_expression("SET expires_at = :expires_at");
+        self.write(update.expression_attribute_values(":expires_at", number(expires_at))).await
+    }
+
     /// An item as it was a moment ago.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Item>, Error> {
         let get = self.table.client.get_item().table_name(&self.table.name).set_key(Some(key.item()));

@@ -2,14 +2,17 @@
 //!
 //! | item | pk | sk | attributes | read by |
 //! |---|---|---|---|---|
-//! | Rate (GCRA) | `USER#{user}`, `ADDRESS#{address}` or `LOGIN#{whom}` | `LIMIT#{policy}` | `tat`: microseconds since 1970 | the edge, users |
+//! | Rate (GCRA) | `USER#{user}`, `ADDRESS#{address}` or `LOGIN#{hash}` | `LIMIT#{policy}[#{part}]` | `tat`: microseconds since 1970 | the edge, users |
 //! | Rate (windows) | `USER#{user}` or `ADDRESS#{address}` | `LIMIT#{policy}` | `n{window}`: requests settled in that window, for this one and the last | the edge |
-//! | Ban | `ADDRESS#{address}` | `BAN` | `tat` of failures; `until`, in milliseconds since 1970; `offences` | the edge, authorizer |
+//! | Ban | `ADDRESS#{address}` | `BAN` | `tat` of failures; `banned_until`, in milliseconds since 1970; `offences` | the edge |
 //! | Known | `USER#{user}` | `KNOWN#{hash of address}` | that the person has logged in from there in the last 30 days | users |
 //! | Claim | `USER#{user}` | `KEY#{route}#{hash of key}` | an `Idempotency-Key`, and what it made | the edge |
 //!
-//! All have `expires_at`. All of a person's is in `USER#{user}`: who is deleted leaves nothing here. No key holds an e-mail address: what
-//! somebody logs in with is there as the account's id, or as a hash.
+//! All have `expires_at`, in seconds since 1970. A window's count is one attribute (`n29833334`: minutes since 1970).
+//!
+//! What is about a person is in `USER#{user}`, and goes with them. What counts by address stays until it expires, for it is nobody's; and
+//! so do tries to log in, hours at most: `LOGIN#` holds a SHA-256 of the username or address that was typed, whether or not it is
+//! anybody's. It has no key, so whoever reads the table can try whether somebody's name was typed of late; they can read the Users table too.
 
 use std::fmt::Display;
 
@@ -27,7 +30,7 @@ pub fn address(address: impl Display) -> String {
     format!("ADDRESS#{address}")
 }
 
-/// `pk` of what is counted of log-ins: `whom` is an account's id or a hash, never what somebody typed.
+/// `pk` of what is counted of log-ins: `whom` is a hash, never what somebody typed.
 pub fn login(whom: impl Display) -> String {
     format!("LOGIN#{whom}")
 }
@@ -35,6 +38,11 @@ pub fn login(whom: impl Display) -> String {
 /// What is counted under a policy.
 pub fn limit(partition: &str, policy: &str) -> Key {
     Key::new(partition, format!("LIMIT#{policy}"))
+}
+
+/// What is counted under a policy of one part of a partition: of a person's session, or of an address, by its hash.
+pub fn limit_of_part(partition: &str, policy: &str, part: impl Display) -> Key {
+    Key::new(partition, format!("LIMIT#{policy}#{part}"))
 }
 
 /// How an address has failed, and until when it is banned.

@@ -99,6 +99,11 @@ pub fn demand_privacy(transaction: &mut Transaction, users: &Table, user: UserId
     transaction.push(writes::check(users, &users::profile(user), condition, [(":yes", AttributeValue::Bool(true))]))
 }
 
+/// Demands that `user` is there: once the deletion of an account has begun, nothing is written that it might not find any more.
+pub fn demand_person(transaction: &mut Transaction, users: &Table, user: UserId) -> Place {
+    transaction.push(writes::check_present(users, &users::profile(user)))
+}
+
 /// Why requests are approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approval {

@@ -7,6 +7,8 @@
 //! A deletion that has failed keeps its item, has lost nothing, and lies in the dead-letter queue of `UsersQueue` as the message that
 //! failed it: once the cause is mended, that message is redriven, and the job goes on where it stopped.
 
+mod turning;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
@@ -19,6 +21,8 @@ use crate::{
     users,
     writes::OF_VERSION,
 };
+
+pub use turning::{TURNING_PATIENCE, Turning};
 
 /// How often a job is driven on before it fails.
 pub const MOST_DRIVES: u32 = 3;
@@ -246,8 +250,11 @@ pub struct Archive {
     pub etags: Vec<String>,
     /// Of all parts.
     pub bytes: u64,
-    /// What the next part begins with.
+    /// What comes next.
     pub cursor: String,
+    /// The object with what the next part begins with, if the time was up before that was enough for a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<String>,
 }
 
 /// An archive of all that a person has made.
@@ -312,6 +319,11 @@ impl Export {
     pub fn object(&self) -> String {
         format!("{}{}.tar", archives_of(self.user_id), self.id)
     }
+
+    /// A key for what is put aside: another one after each write of the item, so that no two who work on it meet there.
+    pub fn rest(&self) -> String {
+        format!("{}{}.{}.rest", archives_of(self.user_id), self.id, self.course.version)
+    }
 }
 
 impl Job for Export {
@@ -370,6 +382,27 @@ pub async fn save<J: Job>(users: &Table, job: &mut J) -> Result<(), Error> {
     let answer = Box::pin(request.send()).await.map_err(failure)?;
     write_units(answer.consumed_capacity.as_slice());
     Ok(())
+}
+
+/// Lets a job be until `until` that can't be read: its item is left as it is. Nothing happens to one that has ended.
+pub async fn put_off(users: &Table, key: &Key, until: Time) -> Result<(), Error> {
+    let request = users
+        .client
+        .update_item()
+        .table_name(&users.name)
+        .set_key(Some(key.item()))
+        .update_expression("SET deadline = :until")
+        .condition_expression("attribute_exists(unfinished)")
+        .expression_attribute_values(":until", text(until.to_string()))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    match Box::pin(request.send()).await.map_err(failure) {
+        Ok(answer) => {
+            write_units(answer.consumed_capacity.as_slice());
+            Ok(())
+        }
+        Err(Error::Condition(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Jobs of one shard whose deadline has passed, most overdue first.

@@ -19,6 +19,7 @@
 //! | Muted | `USER#{muted}` | `MUTED_BY#{muter}` | | the deletion of an account |
 //! | Deletion | `DELETION#{job}` | `DELETION` | the job; in `ByDeadline` while it runs; speaks `account.deleted` | users; janitor its key |
 //! | Export | `USER#{user}` | `EXPORT#{job}` | the job; in `ByDeadline` while it runs; speaks `export.requested` | the same |
+//! | Turning | `USER#{user}` | `PRIVACY` | the job that follows when the account turns private or public; in `ByDeadline` while it runs | users; posts-worker; janitor its key |
 //! | Popular | `POPULAR` | `POPULAR` | [`crate::popular::Popular`] | users |
 //! | Exporting | `USER#{user}` | `EXPORTING` | `job_id`: the export that runs | users |
 //! | Counter | `COUNTS#{user}` | `FOLLOWERS#{shard}`, `FOLLOWING#{shard}` | `count` | users |
@@ -83,6 +84,8 @@ pub const REQUESTED: &str = "REQUESTED#";
 pub const REQUESTS: &str = "REQUEST#";
 /// What the sort keys of a person's exports start with.
 pub const EXPORTS: &str = "EXPORT#";
+/// The sort key of what follows when a person's account turns private or public.
+pub const TURNING: &str = "PRIVACY";
 
 /// A log-in.
 pub fn session(user: UserId, session: SessionId) -> Key {
@@ -152,6 +155,11 @@ pub fn export(user: UserId, job: JobId) -> Key {
 /// Which export of a person runs: there is one at a time.
 pub fn exporting(user: UserId) -> Key {
     Key::new(partition(user), "EXPORTING")
+}
+
+/// What follows when a person's account has turned private or public: the newest turn is the only one.
+pub fn turning(user: UserId) -> Key {
+    Key::new(partition(user), TURNING)
 }
 
 /// The export that runs.
@@ -295,13 +303,22 @@ pub struct FollowCounts {
 
 /// A person's counts, eventually consistent: the sums of the counters' shards.
 pub async fn follow_counts(users: &Table, user: UserId) -> Result<FollowCounts, Error> {
+    sum(users, user, false).await
+}
+
+/// A person's counts as they stand now.
+pub async fn follow_counts_now(users: &Table, user: UserId) -> Result<FollowCounts, Error> {
+    sum(users, user, true).await
+}
+
+async fn sum(users: &Table, user: UserId, consistent: bool) -> Result<FollowCounts, Error> {
     #[derive(Deserialize)]
     struct Shard {
         sk: String,
         count: i64,
     }
     let limit = 2 * COUNT_SHARDS as usize;
-    let query = Query { pk: counts(user), prefix: Some("FOLLOW"), after: None, descending: false, consistent: false, limit };
+    let query = Query { pk: counts(user), prefix: Some("FOLLOW"), after: None, descending: false, consistent, limit };
     let shards: Page<Shard> = users.query(query).await?;
     Ok(shards.items.iter().fold(FollowCounts::default(), |mut counts, shard| {
         if shard.sk.starts_with(COUNT_OF_FOLLOWERS) {

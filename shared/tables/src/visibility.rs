@@ -117,6 +117,16 @@ impl Fence {
         }
     }
 
+    /// Where the fence is that hides `author` from `viewer`.
+    fn key(self, viewer: UserId, author: UserId) -> Key {
+        match self {
+            Self::Unfollowed => users::fence(viewer, author),
+            Self::Blocking => users::blocking(viewer, author),
+            Self::Blocked => users::blocked(viewer, author),
+            Self::Muting => users::muting(viewer, author),
+        }
+    }
+
     /// Whom a sort key hides, and why: `FENCE#{author}`, `FENCE#{author}#MUTING`.
     pub fn of_key(sk: &str) -> Option<(UserId, Self)> {
         let rest = sk.strip_prefix(FENCES)?;
@@ -155,22 +165,69 @@ async fn hidden(users: &Table, viewer: UserId, counts: impl Fn(Fence) -> bool) -
     }
 }
 
-/// A page of the people before whom `viewer` has put one kind of fence; its cursor names one of them, and nobody who blocks the viewer.
+/// A page of the people before whom `viewer` has put one kind of fence.
 pub async fn fenced_off(users: &Table, viewer: UserId, kind: Fence, after: Option<String>, limit: usize) -> Result<Page<UserId>, Error> {
+    let query = Query { pk: users::partition(viewer), prefix: Some(FENCES), after, descending: false, consistent: true, limit };
+    let shown = |sk: &str| Fence::of_key(sk).filter(|(_, fence)| *fence == kind).map(|(person, _)| person);
+    let above = |person: UserId| kind.key(viewer, person).sk;
+    chosen(users, query, |sk| Fence::of_key(sk).map(|(person, _)| person), shown, above).await
+}
+
+/// A page of the people at the other ends of a person's edges, without those who are hidden. The query's prefix says which edges.
+pub async fn edges_but(users: &Table, query: Query<'_>, is_hidden: impl Fn(UserId) -> bool) -> Result<Page<UserId>, Error> {
+    let prefix = query.prefix.unwrap_or_default();
+    let person = |sk: &str| sk.strip_prefix(prefix).and_then(|id| id.parse::<UserId>().ok());
+    let shown = |sk: &str| person(sk).filter(|person| !is_hidden(*person));
+    chosen(users, query, person, shown, |person| format!("{prefix}{person}")).await
+}
+
+/// How many items are looked at at once where few of them may be shown.
+const LOOKED_AT: usize = 1000;
+/// How often that is done for a page.
+const MOST_ROUNDS: usize = 4;
+
+/// A page of those people in a partition who are `shown`. A cursor can be read by whoever has it: it names somebody who is shown, or,
+/// where none was in all that is looked at for a page, nobody: the key that `above` makes of the [`UserId::floor`] of the last one.
+async fn chosen(
+    users: &Table,
+    query: Query<'_>,
+    person: impl Fn(&str) -> Option<UserId>,
+    shown: impl Fn(&str) -> Option<UserId>,
+    above: impl Fn(UserId) -> String,
+) -> Result<Page<UserId>, Error> {
+    let (start, most) = (query.after.clone(), query.limit);
     let mut found: Vec<(String, UserId)> = Vec::new();
-    let mut next = after;
+    // One more than is asked for tells whether there are more.
+    let mut query = Query { limit: most + 1, ..query };
+    let mut rounds = 0;
     loop {
-        let page = fences(users, viewer, next, 1000).await?;
-        found.extend(page.items.into_iter().filter(|(_, _, fence)| *fence == kind).map(|(sk, person, _)| (sk, person)));
-        next = page.next;
-        if found.len() > limit || next.is_none() {
-            break;
+        let page: Page<Key> = users.query(query.clone()).await?;
+        let last = page.items.last().and_then(|key| person(&key.sk));
+        found.extend(page.items.into_iter().filter_map(|key| shown(&key.sk).map(|person| (key.sk, person))));
+        let ended = page.next.is_none();
+        if found.len() > most || ended {
+            let more = found.len() > most;
+            found.truncate(most);
+            return Ok(page_of(found, |found| found.last().filter(|_| more).map(|(sk, _)| sk.clone())));
         }
+        rounds += 1;
+        if rounds >= MOST_ROUNDS {
+            if !found.is_empty() {
+                return Ok(page_of(found, |found| found.last().map(|(sk, _)| sk.clone())));
+            }
+            // Thousands who signed up in one millisecond are read on to their end.
+            let next = last.map(|last| above(last.floor())).filter(|next| start.as_ref().is_none_or(|start| next > start));
+            if next.is_some() {
+                return Ok(Page { items: Vec::new(), next });
+            }
+        }
+        query = Query { after: page.next, limit: LOOKED_AT, ..query };
     }
-    let there_is_more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| there_is_more).map(|(sk, _)| sk.clone());
-    Ok(Page { items: found.into_iter().map(|(_, person)| person).collect(), next })
+}
+
+fn page_of(found: Vec<(String, UserId)>, next: impl FnOnce(&[(String, UserId)]) -> Option<String>) -> Page<UserId> {
+    let next = next(&found);
+    Page { items: found.into_iter().map(|(_, person)| person).collect(), next }
 }
 
 async fn fences(users: &Table, viewer: UserId, after: Option<String>, limit: usize) -> Result<Page<(String, UserId, Fence)>, Error> {

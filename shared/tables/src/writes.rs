@@ -82,6 +82,11 @@ pub fn check_absent(table: &Table, key: &Key) -> TransactWriteItem {
     check(table, key, ABSENT, [])
 }
 
+/// Demands that there is an item at `key`, and writes nothing.
+pub fn check_present(table: &Table, key: &Key) -> TransactWriteItem {
+    check(table, key, PRESENT, [])
+}
+
 /// Demands something of an item, and writes nothing.
 pub fn check<const N: usize>(table: &Table, key: &Key, condition: &str, values: [(&str, AttributeValue); N]) -> TransactWriteItem {
     let values = values.map(|(name, value)| (name.to_owned(), value));

@@ -68,6 +68,13 @@ impl Inside {
         found
     }
 
+    /// Puts something into the bucket whose name has this in it.
+    pub(crate) async fn put(&self, bucket: &str, key: &str) {
+        let buckets = self.buckets.list_buckets().send().await.expect("the buckets").buckets.unwrap_or_default();
+        let name = buckets.iter().filter_map(|it| it.name()).find(|name| name.contains(bucket)).expect("such a bucket");
+        self.buckets.put_object().bucket(name).key(key).body(b"left behind".to_vec().into()).send().await.expect("an object");
+    }
+
     /// Lets the time pass that a deletion waits for by itself, and calls the janitor, until it is done.
     pub(crate) async fn see_deleted(&self, deletion: &str, patience: Duration) {
         self.see_deleted_with(deletion, patience, async || ()).await;
@@ -103,6 +110,21 @@ impl Inside {
             // Refused where it is not, and where faults are switched on: the next time.
             let _ = update.expression_attribute_values(":yes", AttributeValue::Bool(true)).send().await;
         }
+    }
+
+    /// As if nothing had been heard for too long of whoever works on a job, and the janitor's minute were over; whether the job has not
+    /// ended.
+    pub(crate) async fn let_job_be_overdue(&self, pk: &str, sk: &str) -> bool {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let update = self.tables.update_item().table_name("tintype-UsersTable").key("pk", text(pk)).key("sk", text(sk));
+        let update = update.update_expression("SET deadline = :past").condition_expression("attribute_exists(deadline)");
+        let updated = update.expression_attribute_values(":past", text("2026-01-01T00:00:00.000Z")).send().await;
+        if let Err(error) = updated.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+            assert!(error.is_conditional_check_failed_exception(), "{error:?}");
+            return false;
+        }
+        self.call_janitor().await;
+        true
     }
 
     async fn call_janitor(&self) {

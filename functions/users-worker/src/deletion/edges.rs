@@ -208,7 +208,13 @@ mod tests {
     #[test]
     fn what_is_nobody_elses_business_is_removed_as_it_is() {
         let user = UserId::new();
-        for sk in [users::account(user).sk, users::profile(user).sk, users::exporting(user).sk, "SOMETHING#NEW".to_owned()] {
+        for sk in [
+            users::account(user).sk,
+            users::profile(user).sk,
+            users::exporting(user).sk,
+            users::turning(user).sk,
+            "SOMETHING#NEW".to_owned(),
+        ] {
             assert_eq!(kind(user, &sk), Kind::Own, "{sk}");
         }
         assert_eq!(kind(user, &users::export(user, tintype_core::JobId::new()).sk), Kind::Export);

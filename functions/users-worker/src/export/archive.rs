@@ -14,6 +14,11 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    /// Goes on after what was made before.
+    pub(crate) fn after(before: &[u8]) -> Self {
+        Self { bytes: before.to_vec() }
+    }
+
     /// How long it is by now.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()

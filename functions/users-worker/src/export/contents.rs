@@ -14,7 +14,10 @@
 
 mod posts;
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tintype_core::{UserId, media, profile::ProfileCard};
@@ -30,6 +33,8 @@ use crate::Stores;
 
 /// People in a file.
 const PEOPLE: usize = 1000;
+/// Cards in a request; a file's requests go side by side.
+const BATCH: usize = 100;
 
 /// What an archive consists of, in this order: a cursor counts on it.
 const SECTIONS: [Section; 11] = [
@@ -42,8 +47,9 @@ const SECTIONS: [Section; 11] = [
     Section::Edges { name: "follow-requests-received", prefix: REQUESTS },
     Section::Fences { name: "blocks", kind: Fence::Blocking },
     Section::Fences { name: "mutes", kind: Fence::Muting },
-    Section::Posts { prefix: tintype_tables::posts::PUBLISHED },
+    // A post that is published meanwhile is in one of them at least; twice in the archive, it is one folder.
     Section::Posts { prefix: tintype_tables::posts::UNPUBLISHED },
+    Section::Posts { prefix: tintype_tables::posts::PUBLISHED },
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -164,7 +170,8 @@ impl Contents<'_> {
     }
 
     async fn people(&self, name: &str, piece: usize, page: Page<UserId>) -> Result<Piece, Failure> {
-        let cards = users::cards(&self.stores.users, page.items.iter().copied()).await?;
+        let batches = page.items.chunks(BATCH).map(|ids| users::cards(&self.stores.users, ids.iter().copied()));
+        let cards: HashMap<UserId, ProfileCard> = try_join_all(batches).await?.into_iter().flatten().collect();
         let names: Vec<Value> = page.items.iter().filter_map(|id| cards.get(id)).map(|card| json!(card.username)).collect();
         let number = if piece == 0 { String::new() } else { format!("-{}", piece + 1) };
         Ok((vec![Entry::json(format!("{name}{number}.json"), &names.into())], page.next))

@@ -49,6 +49,12 @@ impl State {
         let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
         let xml = |text: String| (200, None, format!(r#"<?xml version="1.0"?>{text}"#).into_bytes());
         match (method, value("uploadId"), value("partNumber")) {
+            ("POST", None, _) if query.contains("delete") => {
+                let body = String::from_utf8(body).unwrap();
+                let keys: Vec<&str> = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()).collect();
+                self.objects.retain(|path, _| !keys.iter().any(|key| path.ends_with(key)));
+                xml("<DeleteResult/>".to_owned())
+            }
             ("POST", None, _) => {
                 let id = format!("upload-{}", self.uploads.len());
                 self.uploads.insert(id.clone(), BTreeMap::new());
@@ -70,6 +76,14 @@ impl State {
                 }
                 None => no_such_upload(),
             },
+            ("DELETE", Some(id), _) => {
+                self.uploads.remove(&id);
+                (204, None, Vec::new())
+            }
+            ("PUT", None, _) => {
+                self.objects.insert(path.to_owned(), body);
+                (200, None, Vec::new())
+            }
             ("HEAD" | "GET", ..) if path.contains("/exports/") => match self.objects.get(path) {
                 Some(object) => (200, None, object.clone()),
                 None => (404, None, Vec::new()),
@@ -200,6 +214,42 @@ async fn an_archive_is_whole_wherever_its_making_was_cut_off() {
 }
 
 #[tokio::test]
+async fn an_archive_is_made_piece_by_piece_where_each_takes_all_the_time_there_is() {
+    let memory = Memory::default();
+    let (stores, user, id) = archivist(&memory).await;
+    run(&stores, user, id).await.unwrap();
+    let expected = unpack(&memory).len();
+
+    let memory = Memory::default();
+    let (stores, user, id) = archivist(&memory).await;
+    // Account, picture, devices, six lists of people, four posts and an empty list of them: the last piece ends it.
+    for _ in 0..13 {
+        go_on(&stores, job(&stores, user, id).await, Budget::none()).await.unwrap();
+        let saved = job(&stores, user, id).await;
+        assert!(saved.course.is_running() && saved.course.is_waiting(saved.course.requested_at) && !saved.is_leased(Time::now()));
+        assert_eq!(memory.0.lock().unwrap().objects.len(), usize::from(saved.archive.unwrap().rest.is_some()), "one rest at most");
+    }
+    go_on(&stores, job(&stores, user, id).await, Budget::none()).await.unwrap();
+    assert_eq!(job(&stores, user, id).await.course.status, jobs::Status::Done);
+    assert_eq!(unpack(&memory).len(), expected, "nothing else is left, and nothing is missing");
+}
+
+#[tokio::test]
+async fn an_upload_that_was_begun_is_known_wherever_the_attempt_ended_and_goes_when_it_is_given_up() {
+    let memory = Memory::default();
+    let (stores, user, id) = archivist(&memory).await;
+    // Begun, and no more.
+    memory.0.lock().unwrap().life = Some(1);
+    run(&stores, user, id).await.unwrap_err();
+    memory.0.lock().unwrap().life = None;
+    let begun = job(&stores, user, id).await;
+    assert_eq!(begun.archive.as_ref().map(|archive| archive.upload_id.as_str()), Some("upload-0"));
+    assert_eq!(memory.0.lock().unwrap().uploads.len(), 1);
+    give_up(&stores, begun).await.unwrap();
+    assert_eq!(memory.0.lock().unwrap().uploads.len(), 0);
+}
+
+#[tokio::test]
 async fn an_archive_that_was_joined_just_before_the_end_is_done() {
     let memory = Memory::default();
     let (stores, user, id) = archivist(&memory).await;
@@ -207,13 +257,19 @@ async fn an_archive_that_was_joined_just_before_the_end_is_done() {
     run(&stores, user, id).await.unwrap();
     // As it was when the parts were all there, but not that they have been joined.
     let mut half = Export {
-        archive: Some(Archive { upload_id: "upload-0".to_owned(), etags: vec!["\"1\"".to_owned()], bytes: 1, cursor: "null".to_owned() }),
+        archive: Some(Archive {
+            upload_id: "upload-0".to_owned(),
+            etags: vec!["\"1\"".to_owned()],
+            bytes: 1,
+            cursor: "null".to_owned(),
+            rest: None,
+        }),
         ..before
     };
     half.course.version = 99;
     stores.put_item(jobs::item(&half).unwrap()).await;
     memory.0.lock().unwrap().uploads.clear();
-    assert!(matches!(go_on(&stores, half).await, Ok(())));
+    assert!(matches!(go_on(&stores, half, Budget::of(Instant::now())).await, Ok(())));
     assert_eq!(job(&stores, user, id).await.course.status, jobs::Status::Done);
 }
 

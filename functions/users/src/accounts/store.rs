@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update, builders::UpdateBuilder};
 use serde::{Deserialize, Serialize};
-use tintype_core::{SessionId, Time, UserId, name::Username};
+use tintype_core::{SessionId, Time, UserId, name::Username, text as texts};
 use tintype_tables::{
     Error, Key, Table,
     table::{Item, text},
@@ -92,15 +92,40 @@ pub(crate) fn item(key: &Key, record: &impl Serialize) -> Result<Item, Error> {
     Ok(item)
 }
 
-/// Whose username or e-mail address `login` is: a username has no `@`. What is neither is nobody's.
-pub(crate) async fn find_by_login(users: &Table, login: &str) -> Result<Option<UserId>, Error> {
-    if !login.contains('@') {
-        let Ok(username) = login.trim().parse::<Username>() else { return Ok(None) };
-        return users::find(users, &username).await;
+/// What somebody logs in with, in the one form that it is looked up and counted in, however it is typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Username(Username),
+    Email(Email),
+    /// Neither: it is nobody's.
+    Neither(String),
+}
+
+impl Login {
+    pub(crate) fn of(typed: &str) -> Self {
+        let read = if typed.contains('@') { typed.parse().ok().map(Self::Email) } else { typed.trim().parse().ok().map(Self::Username) };
+        read.unwrap_or_else(|| Self::Neither(texts::tidy(&texts::tidy(typed).to_lowercase())))
     }
-    let Ok(email) = login.parse::<Email>() else { return Ok(None) };
-    let claim: Option<Claim> = users.get(&users::email(email.as_str()), true).await?;
-    Ok(claim.map(|claim| claim.user_id))
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Username(username) => username.as_str(),
+            Self::Email(email) => email.as_str(),
+            Self::Neither(text) => text,
+        }
+    }
+}
+
+/// Whose a login is.
+pub(crate) async fn find_by_login(users: &Table, login: &Login) -> Result<Option<UserId>, Error> {
+    match login {
+        Login::Username(username) => users::find(users, username).await,
+        Login::Email(email) => {
+            let claim: Option<Claim> = users.get(&users::email(email.as_str()), true).await?;
+            Ok(claim.map(|claim| claim.user_id))
+        }
+        Login::Neither(_) => Ok(None),
+    }
 }
 
 /// A person's account.
@@ -143,5 +168,23 @@ pub(crate) async fn change_email(users: &Table, user: UserId, account: &Account,
         // Another change of the same account was faster: whoever asked may try again.
         Err(Error::Condition(_)) => Err(Error::Conflict),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_a_login_is_typed_it_is_one() {
+        for (one, other) in [
+            (" Ada ", "ada"),
+            ("JOSE\u{301}@Example.org ", "jos\u{e9}@example.org"),
+            ("Jose\u{301}", "jos\u{e9} "),
+            ("@JOSE\u{301}", "@jos\u{e9}"),
+        ] {
+            assert_eq!(Login::of(one), Login::of(other), "{one}");
+        }
+        assert_ne!(Login::of("ada"), Login::of("ada@example.org"));
     }
 }

@@ -8,13 +8,18 @@ use tintype_tables::{
     visibility::{Fence, Relationship},
     writes::{self, Transaction},
 };
+use tokio::try_join;
 
-/// `blocker` blocks `blocked`: neither follows the other, or waits to, from now on.
-pub(crate) async fn block(users: &Table, blocker: UserId, blocked: UserId, now: Time) -> Result<(), Error> {
+/// `blocker` blocks `blocked`: neither follows the other, or waits to, from now on. `false`: `blocked` is gone, and nothing is written
+/// that the deletion of their account would not find.
+pub(crate) async fn block(users: &Table, blocker: UserId, blocked: UserId, now: Time) -> Result<bool, Error> {
     graph::settle(|| async move {
-        let edges = Relationship::read(users, blocker, blocked).await?;
+        let (card, edges) = try_join!(users::card_now(users, blocked), Relationship::read(users, blocker, blocked))?;
+        if card.is_none() {
+            return Ok(Some(false));
+        }
         if edges.blocking {
-            return Ok(Some(()));
+            return Ok(Some(true));
         }
         let mut block = users::blocking(blocker, blocked).item();
         block.extend([kind(Fence::Blocking), since(now)]);
@@ -22,6 +27,7 @@ pub(crate) async fn block(users: &Table, blocker: UserId, blocked: UserId, now: 
         let mut other_side = users::blocked(blocked, blocker).item();
         other_side.extend([kind(Fence::Blocked), since(now)]);
         let mut transaction = Transaction::default();
+        graph::demand_person(&mut transaction, users, blocked);
         transaction.push(writes::put_new(users, block));
         transaction.push(writes::put(users, other_side));
         for (follower, followee, follows) in [(blocker, blocked, edges.following), (blocked, blocker, edges.followed_by)] {
@@ -32,7 +38,7 @@ pub(crate) async fn block(users: &Table, blocker: UserId, blocked: UserId, now: 
             }
             graph::drop_request(&mut transaction, users, follower, followee);
         }
-        graph::commit(transaction, users).await
+        Ok(graph::commit(transaction, users).await?.map(|()| true))
     })
     .await
 }

@@ -8,6 +8,8 @@ use thiserror::Error;
 pub(crate) enum SecretError {
     #[error("the token secret can't be read: {0}")]
     Unreadable(String),
+    #[error("the token secret is read too slowly")]
+    Slow,
     #[error("the token secret has no text")]
     NoText,
     #[error("the public keys can't be published: {0}")]

@@ -2,6 +2,11 @@
 
 use std::collections::HashSet;
 
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+};
+use serde_json::{Value, json};
 use tintype_auth::{Claims, Jwk, TokenError, verify};
 use tintype_core::{SessionId, UserId};
 
@@ -164,4 +169,97 @@ fn a_set_that_was_published_without_times_is_an_old_one() {
     let mut table = Table { stored: Some(stored) };
     assert_eq!(*signer_of(&table.read(&versions("b", "a", ""), at(0))), jwk("a"), "b is too young");
     assert_eq!(*signer_of(&table.read(&versions("b", "a", ""), at(NOTICE.as_secs()))), jwk("b"));
+}
+
+#[test]
+fn a_key_that_not_everybody_knows_seals_no_refresh_token() {
+    // The stages are moved at once, as nobody should; one instance has heard of it and the other has not.
+    let mut table = Table::default();
+    let unaware = table.read(&versions("a", "", ""), at(0));
+    let aware = table.read(&versions("b", "a", ""), at(1000));
+    let token = RefreshToken { user_id: UserId::new(), session_id: SessionId::new(), generation: 7 };
+    assert_eq!(unaware.open(&aware.seal(&token)), Some(token));
+    assert_eq!(aware.open(&unaware.seal(&token)), Some(token));
+    // When everybody does, it is the new one that seals.
+    let later = table.read(&versions("b", "a", ""), at(1000 + NOTICE.as_secs()));
+    assert_eq!((unaware.open(&later.seal(&token)), aware.open(&later.seal(&token))), (None, Some(token)));
+}
+
+/// Secrets Manager and a Users table without a key set, until they answer no more.
+#[derive(Debug, Clone)]
+struct Aws(Arc<Mutex<Answers>>);
+
+#[derive(Debug)]
+struct Answers {
+    current: &'static str,
+    asked: usize,
+    is_silent: bool,
+}
+
+impl HttpConnector for Aws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut answers = self.0.lock().unwrap();
+        if answers.is_silent {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
+        let asked: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        let (status, answer) = match asked["VersionStage"].as_str() {
+            Some("AWSCURRENT") => {
+                answers.asked += 1;
+                (200, json!({"SecretString": answers.current}))
+            }
+            Some(_) => (400, json!({"__type": "ResourceNotFoundException"})),
+            None => (200, json!({})),
+        };
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), answer.to_string().into())))
+    }
+}
+
+impl Aws {
+    /// The keys of an instance that starts while this is the secret.
+    async fn keys(current: &'static str) -> (Self, Keys) {
+        let aws = Self(Arc::new(Mutex::new(Answers { current, asked: 0, is_silent: false })));
+        let connector = SharedHttpConnector::new(aws.clone());
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("us-east-1"))
+            .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(aws_sdk_dynamodb::config::Credentials::new(
+                "id", "secret", None, None, "test",
+            )))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        let users = tintype_tables::Table { client: aws_sdk_dynamodb::Client::new(&config), name: "users".to_owned() };
+        let keys = Keys::load(aws_sdk_secretsmanager::Client::new(&config), "arn".to_owned(), users).await.unwrap();
+        (aws, keys)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Answers) -> T) -> T {
+        look(&mut self.0.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_a_key_that_others_have_read_is_opened_once_the_secret_is_read_again_and_that_is_not_often() {
+    let (aws, keys) = Aws::keys("a").await;
+    let token = RefreshToken { user_id: UserId::new(), session_id: SessionId::new(), generation: 7 };
+    let sealed = RefreshKey::from_secret("b").seal(&token);
+    aws.with(|answers| answers.current = "b");
+    assert_eq!((keys.open(&sealed).await, aws.with(|answers| answers.asked)), (None, 1), "it was read just now");
+    keys.held().reread_at = Time::now();
+    assert_eq!((keys.open(&sealed).await, aws.with(|answers| answers.asked)), (Some(token), 2));
+    for _ in 0..100 {
+        assert_eq!(keys.open("made.up").await, None);
+    }
+    assert_eq!(aws.with(|answers| answers.asked), 2);
+}
+
+#[tokio::test]
+async fn a_secret_that_can_not_be_read_in_time_leaves_the_keys_at_hand() {
+    let (aws, keys) = Aws::keys("a").await;
+    aws.with(|answers| answers.is_silent = true);
+    keys.held().read_again_at = Time::now();
+    let asked = std::time::Instant::now();
+    let token = RefreshToken { user_id: UserId::new(), session_id: SessionId::new(), generation: 7 };
+    assert_eq!(keys.open(&RefreshKey::from_secret("a").seal(&token)).await, Some(token));
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }

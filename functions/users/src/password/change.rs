@@ -7,7 +7,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
-use tintype_core::{SessionId, UserId};
+use tintype_core::{SessionId, Time, UserId};
 use tintype_edge::{Body, Checks, Problem, ProblemBody, Viewer, responses};
 use tintype_tables::{
     Error, Table,
@@ -67,10 +67,13 @@ pub(crate) async fn change(
     let new = checks.keep("/new_password", Password::chosen(&body.new_password, profile.card.username.as_str(), &account.email));
     let Some(new) = new else { return Err(checks.into_problem()) };
 
-    caller.may_confirm(user).await?;
+    caller.may_confirm(viewer).await?;
     let is = |password: Password| password.matches(Some(account.password_hash.clone()));
     let version = if is(Password::presented(&body.current_password)).await? {
-        write_hash(&app.users, user, session, &account, new.hash().await?).await?
+        let version = write_hash(&app.users, user, session, &account, new.hash().await?).await?;
+        // All other addresses are strangers from now on.
+        caller.succeeded(user, &Account { password_version: version, ..account }, Time::now()).await;
+        version
     } else if account.password_changed_by == Some(session) && is(new).await? {
         account.password_version
     } else {

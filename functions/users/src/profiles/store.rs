@@ -1,12 +1,15 @@
 //! Profiles.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
-use tintype_core::{Time, UserId, event::What, name::Username, profile::ProfileCard, upload::AvatarUpload};
+use tintype_core::{JobId, Time, UserId, event::What, name::Username, profile::ProfileCard, upload::AvatarUpload};
 use tintype_tables::{
-    Error, Table, outbox, posts,
+    Error, Table,
+    jobs::{self, Turning},
+    outbox, posts,
     table::{Item, failure, text, write_units},
     users,
+    writes::{self, Transaction},
 };
 
 use crate::{
@@ -74,7 +77,7 @@ impl Change {
             set.push("is_private = :is_private, event_id = :event_id, event = :event".to_owned());
             values.insert(":is_private".to_owned(), AttributeValue::Bool(is_private));
             let mut spoken = Item::new();
-            outbox::speak(&mut spoken, What::PrivacyChanged { user_id }, now);
+            outbox::speak(&mut spoken, What::PrivacyChanged { user_id, job_id: None, after: None }, now);
             values.extend(spoken.into_iter().map(|(attribute, value)| (format!(":{attribute}"), value)));
         }
         let clause = |verb: &str, parts: Vec<String>| (!parts.is_empty()).then(|| format!("{verb} {}", parts.join(", ")));
@@ -82,6 +85,8 @@ impl Change {
         (!clauses.is_empty()).then(|| (clauses.join(" "), values))
     }
 }
+
+const PRESENT: &str = "attribute_exists(pk)";
 
 /// A person's profile. Consistent: whoever has just signed up is found.
 pub(crate) async fn read(users: &Table, user: UserId) -> Result<Option<Profile>, Error> {
@@ -95,14 +100,18 @@ pub(crate) async fn change(users: &Table, user: UserId, mut change: Change, now:
         let Some(profile) = read(users, user).await? else { return Ok(None) };
         change.is_private = change.is_private.filter(|is_private| *is_private != profile.card.is_private);
     }
+    let turns = change.is_private.is_some();
     let Some((expression, values)) = change.expression(user, now) else { return read(users, user).await };
+    if turns {
+        return turn(users, user, expression, values, now).await;
+    }
     let request = users
         .client
         .update_item()
         .table_name(&users.name)
         .set_key(Some(users::profile(user).item()))
         .update_expression(expression)
-        .condition_expression("attribute_exists(pk)")
+        .condition_expression(PRESENT)
         // An empty map is refused.
         .set_expression_attribute_values((!values.is_empty()).then_some(values))
         .return_values(ReturnValue::AllNew)
@@ -112,6 +121,26 @@ pub(crate) async fn change(users: &Table, user: UserId, mut change: Change, now:
             write_units(answer.consumed_capacity.as_slice());
             Ok(answer.attributes.map(serde_dynamo::from_item).transpose()?)
         }
+        Err(Error::Condition(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same where the account turns private or public. What follows from that is noted together with it, in the place of what was noted
+/// of an older turn: so it goes on until it is done, whatever becomes of messages about it.
+async fn turn(users: &Table, user: UserId, expression: String, values: Item, now: Time) -> Result<Option<Profile>, Error> {
+    let update = Update::builder()
+        .table_name(&users.name)
+        .set_key(Some(users::profile(user).item()))
+        .update_expression(expression)
+        .condition_expression(PRESENT)
+        .set_expression_attribute_values(Some(values));
+    let update = update.build().expect("table, key and expression are set");
+    let mut transaction = Transaction::default();
+    transaction.push(TransactWriteItem::builder().update(update).build());
+    transaction.push(writes::put(users, jobs::item(&Turning::new(JobId::new(), user, now))?));
+    match transaction.commit(users).await {
+        Ok(()) => read(users, user).await,
         Err(Error::Condition(_)) => Ok(None),
         Err(error) => Err(error),
     }
@@ -130,6 +159,7 @@ pub(crate) async fn published_posts(posts: &Table, author: UserId) -> Result<i64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph_tests::{empty_table, person};
 
     #[test]
     fn other_services_read_a_profile_as_a_card() {
@@ -164,5 +194,26 @@ mod tests {
         assert_eq!(values[":is_private"], AttributeValue::Bool(true));
         let change = Change { bio: Patch::Clear, ..Change::default() };
         assert!(!change.expression(UserId::new(), Time::now()).unwrap().0.contains("event"));
+    }
+
+    #[tokio::test]
+    async fn who_turns_private_or_public_leaves_a_job_that_sees_to_what_follows_and_the_newest_turn_counts() {
+        let table = empty_table().await;
+        let ada = person(&table, "ada").await;
+        let turn = async |is_private| {
+            let change = Change { is_private: Some(is_private), ..Change::default() };
+            super::change(&table, ada, change, Time::now()).await.unwrap().unwrap();
+            table.get::<Turning>(&users::turning(ada), true).await.unwrap()
+        };
+        assert_eq!(turn(false).await, None, "it is public");
+        let first = turn(true).await.unwrap();
+        assert!(first.course.unfinished.is_some() && first.course.deadline.is_some(), "the janitor finds it");
+        assert_eq!(turn(true).await, Some(first.clone()), "said once more, it is no news");
+        assert_ne!(turn(false).await.unwrap().id, first.id);
+        // Of who is gone there is nothing to follow.
+        let gone = UserId::new();
+        let change = Change { bio: Patch::Clear, is_private: Some(true), ..Change::default() };
+        assert_eq!(super::change(&table, gone, change, Time::now()).await.unwrap(), None);
+        assert_eq!(table.get::<Turning>(&users::turning(gone), true).await.unwrap(), None);
     }
 }

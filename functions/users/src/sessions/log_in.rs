@@ -16,7 +16,10 @@ use utoipa::ToSchema;
 use super::{SignedIn, signed_in, store};
 use crate::{
     App,
-    accounts::{self, store::Account},
+    accounts::{
+        self,
+        store::{Account, Login},
+    },
     caller::{Caller, Standing},
     password::Password,
     profiles::{self, Me},
@@ -56,10 +59,11 @@ pub(crate) async fn log_in(
     caller: Caller,
     Body(body): Body<LogIn>,
 ) -> Result<Response, Problem> {
-    let found = accounts::store::find_by_login(&app.users, &body.login).await?;
-    let user = found.unwrap_or_else(UserId::new);
-    let standing = caller.may_log_in(&body.login, user).await?;
+    let login = Login::of(&body.login);
+    caller.may_log_in(&login).await?;
+    let user = accounts::store::find_by_login(&app.users, &login).await?.unwrap_or_else(UserId::new);
     let account = accounts::store::read(&app.users, user).await?;
+    let standing = caller.may_log_in_as(&login, user, account.as_ref()).await?;
     let password_hash = account.as_ref().map(|account| account.password_hash.clone());
     let is_right = Password::presented(&body.password).matches(password_hash).await?;
     let Some(account) = account.filter(|_| is_right) else { return Err(refused(&caller).await) };
@@ -71,7 +75,7 @@ pub(crate) async fn log_in(
         // Since it was read the password has changed, or the code was used.
         return Err(refused(&caller).await);
     }
-    caller.succeeded(user, now).await;
+    caller.succeeded(user, &account, now).await;
     let profile = profiles::store::read(&app.users, user).await?.ok_or_else(invalid)?;
     signed_in(&app, StatusCode::CREATED, Me::new(profile, account), &session, now).await
 }

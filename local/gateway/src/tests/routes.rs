@@ -47,8 +47,9 @@ fn any_stands_for_the_methods_that_a_path_has_not() {
     assert_eq!(endpoint("GET", "/all").unwrap(), "GET /all");
     assert_eq!(endpoint("PATCH", "/all").unwrap(), "ANY /all");
     assert_eq!(endpoint("DELETE", "/wp-admin/setup.php").unwrap(), "ANY /{proxy+}");
-    // The path chooses the resource: what it has no method for goes to no other.
-    assert!(endpoint("PUT", "/me").is_err());
+    // What a path has no method for is left to the rest of a path, and to no other.
+    assert_eq!(endpoint("PUT", "/me").unwrap(), "ANY /{proxy+}");
+    assert!(endpoint("PUT", "/").is_err());
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn every_function_is_there_with_its_environment() {
         ("users", 10, limited(vec![users, posts, uploads, media, exports, secret])),
         ("users-worker", 60, vec![users, posts, edge, uploads, media, exports, queue, posts_queue, users_dlq]),
         ("posts", 15, limited(vec![users, posts, uploads, media])),
-        ("posts-worker", 300, vec![users, posts, uploads, media, users_queue, posts_dlq]),
+        ("posts-worker", 120, vec![users, posts, uploads, media, users_queue, posts_dlq]),
         ("photo-processor", 60, vec![users, posts, uploads, media, users_queue]),
         ("janitor", 50, vec![users, posts, uploads, media, users_queue]),
         ("event-router", 30, vec![queue, posts_queue, users_queue, router_dlq]),

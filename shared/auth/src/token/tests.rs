@@ -90,6 +90,19 @@ fn a_token_of_another_key_is_refused() {
 }
 
 #[test]
+fn a_token_of_a_key_that_is_forgotten_has_expired_with_it() {
+    let token = Signer::from_secret("a secret of before").sign(&claims()).unwrap();
+    assert_eq!(verify(&token, &keys(), at(NOW + 899)), Err(TokenError::UnknownKey));
+    assert_eq!(verify(&token, &keys(), at(NOW + 900)), Err(TokenError::Expired));
+    // What is no token of ours by its own words is none that has expired.
+    let (mut header, mut claims) = good();
+    header["kid"] = json!("of before");
+    claims["iss"] = json!("evil");
+    let foreign = format!("{}.{}.AA", part(&header), part(&claims));
+    assert_eq!(verify(&foreign, &keys(), at(NOW + 900)), Err(TokenError::UnknownKey));
+}
+
+#[test]
 fn a_changed_byte_is_refused() {
     let token = signer().sign(&claims()).unwrap();
     let (head, signature) = token.rsplit_once('.').unwrap();

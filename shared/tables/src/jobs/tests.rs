@@ -66,6 +66,6 @@ fn jobs_are_read_as_they_were_written() {
     assert_eq!(serde_dynamo::from_item::<_, Deletion>(item(&job).unwrap()).unwrap(), job);
     let mut export = Export::new(JobId::new(), UserId::new(), now);
     let etags = vec!["\"0f\"".to_owned()];
-    export.archive = Some(Archive { upload_id: "u".to_owned(), etags, bytes: 9, cursor: "{}".to_owned() });
+    export.archive = Some(Archive { upload_id: "u".to_owned(), etags, bytes: 9, cursor: "{}".to_owned(), rest: None });
     assert_eq!(serde_dynamo::from_item::<_, Export>(item(&export).unwrap()).unwrap(), export);
 }

@@ -93,7 +93,7 @@ pub async fn swept(posts: &Table, post: PostId, now: Time) -> Result<Option<Reco
         if !record.is_remains() || record.unfinished.is_none() {
             return Step::Nothing;
         }
-        record.forget();
+        record.swept(now);
         Step::Progress
     })
     .await

@@ -1,5 +1,7 @@
 //! A post's item.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tintype_core::{
     Time,
@@ -8,6 +10,9 @@ use tintype_core::{
 
 use super::{PROCESSING_TIME, REMAINS, Relocation, TICKET_LIFETIME, UNFINISHED_SHARDS, key};
 use crate::{Error, table::Item};
+
+/// How long copies may still come of a post that has been deleted: longer than who makes them can be under way.
+const LATE_COPIES: Duration = Duration::from_mins(10);
 
 /// A post's item, with what the service alone needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +63,15 @@ impl Record {
         self.deadline = None;
     }
 
+    /// Its files are gone. If they were being moved when it ended, copies may come after that, from who has not seen its end: then it is
+    /// swept once more when whoever that was has ended too.
+    pub(super) fn swept(&mut self, now: Time) {
+        match self.relocation.take() {
+            Some(_) => self.look_after(now.plus(LATE_COPIES)),
+            None => self.forget(),
+        }
+    }
+
     pub(super) fn item(&self) -> Result<Item, Error> {
         let mut item: Item = serde_dynamo::to_item(self)?;
         item.extend(key(self.post.id).item());
@@ -78,7 +92,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tintype_core::{
         UserId,
         post::{ContentType, Draft, Location, Photo, Rendition},
@@ -93,6 +106,21 @@ mod tests {
         let mut post = Post::new(draft, now);
         (post.status, post.published_at) = (Status::Published, Some(now));
         Record { post, version: 7, drives: 2, deleted_at: None, unfinished: None, deadline: None, expires_at: None, relocation: None }
+    }
+
+    #[test]
+    fn a_post_that_was_deleted_while_its_files_were_moved_is_swept_twice() {
+        let now = Time::now();
+        let mut moving = published(now);
+        moving.relocation = Some(Relocation { to_private: true, media_ids: vec!["1f".repeat(16)], is_over: false });
+        let mut tombstone = moving.tombstone(now);
+        tombstone.swept(now);
+        assert!(tombstone.is_remains() && tombstone.unfinished.is_some() && tombstone.deadline > Some(now.plus(Duration::from_mins(6))));
+        tombstone.swept(now);
+        assert_eq!((tombstone.unfinished, tombstone.deadline), (None, None));
+        let mut still = published(now).tombstone(now);
+        still.swept(now);
+        assert_eq!((still.unfinished, still.deadline), (None, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Posts, one at a time.
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 use tintype_core::{
     PostId, media,
@@ -31,10 +32,7 @@ async fn one(contents: &Contents<'_>, post_id: PostId) -> Result<Vec<Entry>, Fai
     let mut looks = 0;
     loop {
         let Some(post) = posts::read(&contents.stores.posts, post_id).await? else { return Ok(Vec::new()) };
-        let mut files = Vec::with_capacity(post.photos.len());
-        for photo in &post.photos {
-            files.push(fetch(contents, post_id, photo).await?);
-        }
+        let files = try_join_all(post.photos.iter().map(|photo| fetch(contents, post_id, photo))).await?;
         looks += 1;
         let is_whole = files.iter().zip(&post.photos).all(|(file, photo)| file.is_some() || photo.rendition.is_none());
         if is_whole || looks == MOST_LOOKS {
