@@ -15,8 +15,12 @@ const BATCH: usize = 10;
 /// Where an event goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Destination {
+    /// What the comments service does by itself.
+    Comments,
     /// Timelines.
     FeedFanout,
+    /// Who is told.
+    Notification,
     /// What the posts service does by itself.
     Posts,
     /// What the users service does by itself.
@@ -30,15 +34,17 @@ pub(crate) enum Destination {
 
 /// The queues of those whom events of type `kind` concern; `None`: nobody knows such events.
 fn concerned(kind: &str) -> Option<&'static [Destination]> {
-    use Destination::{FeedFanout, Posts, Users};
+    use Destination::{Comments, FeedFanout, Notification, Posts, Users};
     Some(match kind {
-        "post.published" => &[FeedFanout, Posts],
-        "follow.changed" => &[FeedFanout, Users],
-        "block.changed" => &[FeedFanout],
+        "post.published" => &[FeedFanout, Notification, Posts],
+        // It leaves timelines when they are read: its card is gone.
+        "post.deleted" | "comment.deleted" => &[Comments, Notification],
+        "follow.changed" => &[FeedFanout, Notification, Users],
+        "block.changed" => &[FeedFanout, Notification],
+        "post.edited" | "post.failed" | "post.liked" | "comment.created" | "comment.liked" | "follow.requested" | "mute.changed"
+        | "export.ready" => &[Notification],
         // These are about jobs, which tell the other services themselves, in the order in which they must do their part.
         "privacy.changed" | "account.deleted" | "export.requested" => &[Users],
-        // A deleted post leaves timelines when they are read: its card is gone.
-        "post.deleted" => &[],
         _ => return None,
     })
 }
@@ -77,7 +83,9 @@ impl Outgoing {
 /// The queues that the router may send to.
 pub(crate) struct Queues {
     client: Client,
+    comments: String,
     feed_fanout: String,
+    notification: String,
     posts: String,
     users: String,
     dead_letters: String,
@@ -87,7 +95,9 @@ impl Queues {
     pub(crate) async fn from_env() -> Result<Self, Missing> {
         Ok(Self {
             client: Client::new(&aws().await),
+            comments: variable("COMMENTS_QUEUE_URL")?,
             feed_fanout: variable("FEED_FANOUT_QUEUE_URL")?,
+            notification: variable("NOTIFICATION_QUEUE_URL")?,
             posts: variable("POSTS_QUEUE_URL")?,
             users: variable("USERS_QUEUE_URL")?,
             dead_letters: variable("EVENT_ROUTER_DLQ_URL")?,
@@ -99,7 +109,9 @@ impl Queues {
         let mut by_queue: BTreeMap<&str, Vec<Outgoing>> = BTreeMap::new();
         for event in outgoing {
             let queue = match event.destination {
+                Destination::Comments => &self.comments,
                 Destination::FeedFanout => &self.feed_fanout,
+                Destination::Notification => &self.notification,
                 Destination::Posts => &self.posts,
                 Destination::Users => &self.users,
                 Destination::DeadLetters { .. } => &self.dead_letters,

@@ -47,7 +47,7 @@ async fn process(tables: &Tables, users_queue: &Sender, what: What) -> Result<()
         What::PostPublished { post_id, author_id, published_at } => {
             fanout::fan_out(tables, &fanout::NewPost { post_id, author_id, published_at }).await?;
         }
-        What::FollowChanged { follower_id, followee_id } => reconcile::reconcile(tables, follower_id, followee_id).await?,
+        What::FollowChanged { follower_id, followee_id, .. } => reconcile::reconcile(tables, follower_id, followee_id).await?,
         What::BlockChanged { blocker_id, blocked_id } => {
             reconcile::reconcile(tables, blocker_id, blocked_id).await?;
             reconcile::reconcile(tables, blocked_id, blocker_id).await?;

@@ -121,7 +121,7 @@ impl Stores {
 
     async fn follow(&self, follower: UserId, followee: UserId) {
         let mut transaction = Transaction::default();
-        graph::connect(&mut transaction, &self.users, follower, followee, Time::now());
+        graph::connect(&mut transaction, &self.users, follower, followee, false, Time::now());
         transaction.commit(&self.users).await.unwrap();
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{JobId, PostId, Time, UserId};
+use crate::{CommentId, JobId, PostId, Time, UserId};
 
 /// The version of the envelope; consumers send what they do not know to their dead-letter queue.
 pub const VERSION: u32 = 1;
@@ -38,6 +38,32 @@ pub enum What {
         /// When: its place in every timeline.
         published_at: Time,
     },
+    /// What a published post says has changed.
+    #[serde(rename = "post.edited")]
+    PostEdited {
+        /// The post.
+        post_id: PostId,
+        /// Who made it.
+        author_id: UserId,
+    },
+    /// A post will never be published: the post itself tells why.
+    #[serde(rename = "post.failed")]
+    PostFailed {
+        /// The post.
+        post_id: PostId,
+        /// Who made it.
+        author_id: UserId,
+    },
+    /// Somebody likes a post: the like itself tells whether it still stands.
+    #[serde(rename = "post.liked")]
+    PostLiked {
+        /// The post.
+        post_id: PostId,
+        /// Who made it.
+        author_id: UserId,
+        /// Who likes it.
+        user_id: UserId,
+    },
     /// A post is gone.
     #[serde(rename = "post.deleted")]
     PostDeleted {
@@ -46,12 +72,57 @@ pub enum What {
         /// Who made it.
         author_id: UserId,
     },
+    /// Somebody has commented on a post, or replied to a comment.
+    #[serde(rename = "comment.created")]
+    CommentCreated {
+        /// The comment.
+        comment_id: CommentId,
+        /// The post that it is about.
+        post_id: PostId,
+        /// The comment that it replies to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent_id: Option<CommentId>,
+        /// Who wrote it.
+        author_id: UserId,
+    },
+    /// Somebody likes a comment: the like itself tells whether it still stands.
+    #[serde(rename = "comment.liked")]
+    CommentLiked {
+        /// The comment.
+        comment_id: CommentId,
+        /// The post that it is about.
+        post_id: PostId,
+        /// Who likes it.
+        user_id: UserId,
+    },
+    /// A comment is gone, with its replies if it had any.
+    #[serde(rename = "comment.deleted")]
+    CommentDeleted {
+        /// The comment.
+        comment_id: CommentId,
+        /// The post that it was about.
+        post_id: PostId,
+        /// The comment that it replied to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent_id: Option<CommentId>,
+    },
     /// Somebody follows somebody, or does no longer: the edge itself tells which.
     #[serde(rename = "follow.changed")]
     FollowChanged {
         /// Who follows.
         follower_id: UserId,
         /// Who is followed.
+        followee_id: UserId,
+        /// Who is followed has approved a request.
+        #[serde(default, skip_serializing_if = "is_false")]
+        approved: bool,
+    },
+    /// Somebody asks to follow somebody whose account is private: the request itself tells whether it still waits.
+    #[serde(rename = "follow.requested")]
+    FollowRequested {
+        /// Who asks.
+        follower_id: UserId,
+        /// Who is asked.
         followee_id: UserId,
     },
     /// Somebody blocks somebody: neither follows the other any more.
@@ -61,6 +132,14 @@ pub enum What {
         blocker_id: UserId,
         /// Who is blocked.
         blocked_id: UserId,
+    },
+    /// Somebody has muted somebody, who must never hear of it.
+    #[serde(rename = "mute.changed")]
+    MuteChanged {
+        /// Who mutes.
+        muter_id: UserId,
+        /// Who is muted.
+        muted_id: UserId,
     },
     /// An account has turned private or public: its card tells which. The users service tells who keeps posts, with what follows.
     #[serde(rename = "privacy.changed")]
@@ -91,6 +170,14 @@ pub enum What {
         /// Who.
         user_id: UserId,
         /// The job that makes it.
+        job_id: JobId,
+    },
+    /// An archive can be fetched.
+    #[serde(rename = "export.ready")]
+    ExportReady {
+        /// Whose.
+        user_id: UserId,
+        /// The job that has made it.
         job_id: JobId,
     },
     /// A service has nothing more of a person. Sent to the users service's queue, like all below.
@@ -157,12 +244,21 @@ impl What {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::PostPublished { .. } => "post.published",
+            Self::PostEdited { .. } => "post.edited",
+            Self::PostFailed { .. } => "post.failed",
+            Self::PostLiked { .. } => "post.liked",
             Self::PostDeleted { .. } => "post.deleted",
+            Self::CommentCreated { .. } => "comment.created",
+            Self::CommentLiked { .. } => "comment.liked",
+            Self::CommentDeleted { .. } => "comment.deleted",
             Self::FollowChanged { .. } => "follow.changed",
+            Self::FollowRequested { .. } => "follow.requested",
             Self::BlockChanged { .. } => "block.changed",
+            Self::MuteChanged { .. } => "mute.changed",
             Self::PrivacyChanged { .. } => "privacy.changed",
             Self::AccountDeleted { .. } => "account.deleted",
             Self::ExportRequested { .. } => "export.requested",
+            Self::ExportReady { .. } => "export.ready",
             Self::DataRemoved { .. } => "data.removed",
             Self::MediaMoved { .. } => "media.moved",
             Self::JobOverdue { .. } => "job.overdue",
@@ -170,6 +266,11 @@ impl What {
             Self::AvatarFailed { .. } => "avatar.failed",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Event {
@@ -198,6 +299,7 @@ mod tests {
             what: What::FollowChanged {
                 follower_id: "0193a1f0-0000-7000-8000-000000000002".parse().unwrap(),
                 followee_id: "0193a1f0-0000-7000-8000-000000000003".parse().unwrap(),
+                approved: false,
             },
         };
         let json = event.to_json();

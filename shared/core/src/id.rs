@@ -64,6 +64,10 @@ id!(
     PostId
 );
 id!(
+    /// A comment on a post, or a reply to one.
+    CommentId
+);
+id!(
     /// A log-in on one device; also the family of its refresh tokens.
     SessionId
 );

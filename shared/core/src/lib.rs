@@ -12,5 +12,5 @@ pub mod text;
 pub mod time;
 pub mod upload;
 
-pub use id::{JobId, PostId, SessionId, UserId};
+pub use id::{CommentId, JobId, PostId, SessionId, UserId};
 pub use time::Time;

@@ -52,11 +52,11 @@ pub fn kind(fence: Fence) -> (String, AttributeValue) {
 }
 
 /// `follower` follows `followee`, who must not be followed by them yet: the place of this condition. Requests and blocks are the
-/// caller's to see to.
-pub fn connect(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, now: Time) -> Place {
+/// caller's to see to. `approved`: a request of theirs comes true by it.
+pub fn connect(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, approved: bool, now: Time) -> Place {
     let mut edge = users::following(follower, followee).item();
     edge.extend([since(now)]);
-    outbox::speak(&mut edge, What::FollowChanged { follower_id: follower, followee_id: followee }, now);
+    outbox::speak(&mut edge, What::FollowChanged { follower_id: follower, followee_id: followee, approved }, now);
     let mut other_side = users::follower(followee, follower).item();
     other_side.extend([since(now)]);
     let edge = transaction.push(writes::put_new(users, edge));
@@ -74,7 +74,7 @@ pub fn disconnect(transaction: &mut Transaction, users: &Table, follower: UserId
     let expires_at = || ("expires_at".to_owned(), number(now.plus(FENCE_LIFETIME).as_seconds()));
     let mut fence = users::fence(follower, followee).item();
     fence.extend([kind(Fence::Unfollowed), since(now), expires_at()]);
-    outbox::speak(&mut fence, What::FollowChanged { follower_id: follower, followee_id: followee }, now);
+    outbox::speak(&mut fence, What::FollowChanged { follower_id: follower, followee_id: followee, approved: false }, now);
     let mut other_side: Item = users::fenced_by(followee, follower).item();
     other_side.extend([expires_at()]);
     let edge = transaction.push(writes::delete_present(users, &users::following(follower, followee)));
@@ -118,7 +118,7 @@ pub async fn approve(users: &Table, followee: UserId, follower: UserId, approval
     let mut transaction = Transaction::default();
     transaction.push(writes::delete_present(users, &users::request(followee, follower)));
     transaction.push(writes::delete(users, &users::requested(follower, followee)));
-    connect(&mut transaction, users, follower, followee, now);
+    connect(&mut transaction, users, follower, followee, true, now);
     if approval == Approval::TurnedPublic {
         demand_privacy(&mut transaction, users, followee, false);
     }

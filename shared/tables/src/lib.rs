@@ -2,7 +2,9 @@
 //!
 //! One service writes a table; what others may read of it is said in the table's own module.
 
+pub mod comments;
 pub mod config;
+pub mod counters;
 pub mod edge;
 pub mod feeds;
 pub mod graph;

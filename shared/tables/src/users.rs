@@ -38,7 +38,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use tintype_core::{JobId, SessionId, Time, UserId, name::Username, profile::ProfileCard};
 
-use crate::{Error, Key, Page, Table, table::Query};
+use crate::{Error, Key, Page, Table, counters, table::Query};
 
 /// `pk` of all that belongs to one person.
 pub fn partition(user: UserId) -> String {
@@ -176,18 +176,18 @@ pub fn counts(user: UserId) -> String {
 
 /// The shard of `followee`'s counter that counts `follower`: the same for the follow and the unfollow.
 pub fn follower_count(followee: UserId, follower: UserId) -> Key {
-    Key::new(counts(followee), format!("{COUNT_OF_FOLLOWERS}{}", follower.shard(COUNT_SHARDS)))
+    counters::shard(counts(followee), COUNT_OF_FOLLOWERS, follower.shard(COUNT_SHARDS))
 }
 
 /// The shard of `follower`'s counter that counts `followee`.
 pub fn following_count(follower: UserId, followee: UserId) -> Key {
-    Key::new(counts(follower), format!("{COUNT_OF_FOLLOWING}{}", followee.shard(COUNT_SHARDS)))
+    counters::shard(counts(follower), COUNT_OF_FOLLOWING, followee.shard(COUNT_SHARDS))
 }
 
-const COUNT_OF_FOLLOWERS: &str = "FOLLOWERS#";
-const COUNT_OF_FOLLOWING: &str = "FOLLOWING#";
+const COUNT_OF_FOLLOWERS: &str = "FOLLOWERS";
+const COUNT_OF_FOLLOWING: &str = "FOLLOWING";
 
-/// Shards of a counter: one item takes a thousand writes a second and no more.
+/// Shards of a counter.
 const COUNT_SHARDS: u8 = 8;
 
 /// The public keys.
@@ -312,22 +312,9 @@ pub async fn follow_counts_now(users: &Table, user: UserId) -> Result<FollowCoun
 }
 
 async fn sum(users: &Table, user: UserId, consistent: bool) -> Result<FollowCounts, Error> {
-    #[derive(Deserialize)]
-    struct Shard {
-        sk: String,
-        count: i64,
-    }
-    let limit = 2 * COUNT_SHARDS as usize;
-    let query = Query { pk: counts(user), prefix: Some("FOLLOW"), after: None, descending: false, consistent, limit };
-    let shards: Page<Shard> = users.query(query).await?;
-    Ok(shards.items.iter().fold(FollowCounts::default(), |mut counts, shard| {
-        if shard.sk.starts_with(COUNT_OF_FOLLOWERS) {
-            counts.followers += shard.count;
-        } else {
-            counts.following += shard.count;
-        }
-        counts
-    }))
+    let counts = counters::read(users, counts(user), consistent).await?;
+    let count = |name| counts.get(name).copied().unwrap_or_default();
+    Ok(FollowCounts { followers: count(COUNT_OF_FOLLOWERS), following: count(COUNT_OF_FOLLOWING) })
 }
 
 #[cfg(test)]

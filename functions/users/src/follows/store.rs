@@ -66,7 +66,7 @@ pub(crate) async fn act(users: &Table, seen: Seen, follower: UserId, followee: U
     } else {
         // A request may be left from when the account was private.
         graph::drop_request(&mut transaction, users, follower, followee);
-        (graph::connect(&mut transaction, users, follower, followee, now), Followed::Following)
+        (graph::connect(&mut transaction, users, follower, followee, false, now), Followed::Following)
     };
     let privacy = graph::demand_privacy(&mut transaction, users, followee, card.is_private);
     for block in [users::blocking(followee, follower), users::blocking(follower, followee)] {

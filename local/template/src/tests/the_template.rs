@@ -64,6 +64,8 @@ fn every_function_is_there_with_its_environment() {
     let queue_dlq = ("FEED_FANOUT_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-FeedFanoutDlq");
     let router_dlq = ("EVENT_ROUTER_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-EventRouterDlq");
     let users_queue = ("USERS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersQueue");
+    let comments_queue = ("COMMENTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-CommentsQueue");
+    let notification_queue = ("NOTIFICATION_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-NotificationQueue");
     let users_dlq = ("USERS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersDlq");
     let posts_queue = ("POSTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsQueue");
     let posts_dlq = ("POSTS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsDlq");
@@ -84,7 +86,7 @@ fn every_function_is_there_with_its_environment() {
         ("posts-worker", 120, vec![users, posts, uploads, media, users_queue, posts_dlq]),
         ("photo-processor", 60, vec![users, posts, uploads, media, users_queue]),
         ("janitor", 50, vec![users, posts, uploads, media, users_queue]),
-        ("event-router", 30, vec![queue, posts_queue, users_queue, router_dlq]),
+        ("event-router", 30, vec![comments_queue, queue, notification_queue, posts_queue, users_queue, router_dlq]),
         ("feed-fanout", 60, vec![users, posts, feeds, users_queue, queue_dlq]),
         ("feed", 10, limited(vec![users, posts, feeds, media])),
         ("home", 10, vec![edge, origin]),
@@ -250,7 +252,9 @@ fn tables_are_made_as_the_template_says() {
     for (name, stream) in [
         ("tintype-UsersTable", Some(&stream)),
         ("tintype-PostsTable", Some(&stream)),
+        ("tintype-CommentsTable", Some(&stream)),
         ("tintype-FeedsTable", None),
+        ("tintype-NotificationsTable", None),
         ("tintype-EdgeTable", None),
     ] {
         let table = table(name);
@@ -260,17 +264,23 @@ fn tables_are_made_as_the_template_says() {
         assert_eq!(table.create.get("StreamSpecification"), stream, "{name}");
         assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
     }
-    for name in ["tintype-PostsTable", "tintype-UsersTable"] {
-        assert_eq!(
-            table(name).create["GlobalSecondaryIndexes"],
-            json!([{
-                "IndexName": "ByDeadline",
-                "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
+    let indexes = [
+        ("tintype-UsersTable", vec![("ByDeadline", "unfinished", "deadline")]),
+        ("tintype-PostsTable", vec![("ByMark", "marked", "marked_at"), ("ByDeadline", "unfinished", "deadline")]),
+        ("tintype-CommentsTable", vec![("ByAuthor", "author_id", "sk"), ("ByMark", "marked", "marked_at")]),
+        ("tintype-NotificationsTable", vec![("ByActor", "actor_id", "pk"), ("ByPost", "post_id", "about")]),
+    ];
+    for (name, indexes) in indexes {
+        let index = |(name, hash, range): &(&str, &str, &str)| {
+            json!({
+                "IndexName": name,
+                "KeySchema": [{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }])
-        );
+            })
+        };
+        assert_eq!(table(name).create["GlobalSecondaryIndexes"], indexes.iter().map(index).collect::<serde_json::Value>(), "{name}");
     }
-    assert_eq!(deployment.tables.len(), 4);
+    assert_eq!(deployment.tables.len(), 6);
 }
 
 #[test]
@@ -293,13 +303,25 @@ fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_l
     assert_eq!(read, 3);
     assert!(deployment.queues.iter().all(|queue| queue.retention == Duration::from_hours(14 * 24)));
     let names: Vec<_> = deployment.queues.iter().filter_map(|queue| queue.name.strip_prefix("tintype-")).collect();
-    let queues =
-        ["FeedFanoutQueue", "FeedFanoutDlq", "UsersQueue", "UsersDlq", "PostsQueue", "PostsDlq", "PhotoProcessorDlq", "EventRouterDlq"];
+    let queues = [
+        "FeedFanoutQueue",
+        "FeedFanoutDlq",
+        "UsersQueue",
+        "UsersDlq",
+        "PostsQueue",
+        "PostsDlq",
+        "CommentsQueue",
+        "CommentsDlq",
+        "NotificationQueue",
+        "NotificationDlq",
+        "PhotoProcessorDlq",
+        "EventRouterDlq",
+    ];
     assert_eq!(names, queues);
 }
 
 #[test]
-fn the_router_reads_both_streams_and_loses_nothing_silently() {
+fn the_router_reads_all_streams_and_loses_nothing_silently() {
     let deployment = deployment();
     let router = function(&deployment, "event-router");
     let tables: Vec<_> = router
@@ -318,7 +340,11 @@ fn the_router_reads_both_streams_and_loses_nothing_silently() {
         .collect();
     assert_eq!(
         tables,
-        [("EventRouterFunctionUsersStream", "tintype-UsersTable"), ("EventRouterFunctionPostsStream", "tintype-PostsTable")]
+        [
+            ("EventRouterFunctionUsersStream", "tintype-UsersTable"),
+            ("EventRouterFunctionPostsStream", "tintype-PostsTable"),
+            ("EventRouterFunctionCommentsStream", "tintype-CommentsTable"),
+        ]
     );
 }
 
