@@ -5,6 +5,7 @@ pub mod event;
 pub mod id;
 pub mod media;
 pub mod name;
+pub mod patch;
 pub mod post;
 pub mod post_view;
 pub mod profile;
