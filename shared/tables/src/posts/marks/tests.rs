@@ -177,7 +177,7 @@ async fn thirty_two_who_like_and_unlike_one_post_at_once_leave_as_many_likes_as_
 async fn a_saved_post_stands_once_in_the_list_where_it_was_saved_first_and_newest_saves_come_first() {
     let (table, ada) = (empty_table().await, UserId::new());
     let (one, two, three) = (post().id, post().id, post().id);
-    let at = |second| Time::from_millis(1_790_000_000_000 + second * 1000).unwrap();
+    let at = |second: i64| Time::from_millis(1_790_000_000_000 + second * 1000).unwrap();
     for (second, post) in [(1, two), (2, one), (3, two), (4, three)] {
         assert_eq!(save(&table, post, ada, at(second)).await.unwrap(), second != 3);
     }
