@@ -19,6 +19,7 @@ use tintype_core::post::{ContentType, Draft, Photo};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::*;
+use crate::reception;
 
 /// An empty Posts table, as the template has it.
 async fn empty_table() -> Table {
@@ -116,6 +117,30 @@ async fn what_a_viewer_has_marked_of_a_page_costs_one_query_of_few_units() {
     let (likes, _, reads) = cost(likes(&table, &ids)).await;
     assert_eq!(likes.unwrap().iter().sum::<i64>(), 10);
     assert_eq!(reads, 10.0, "half a unit each");
+}
+
+#[tokio::test]
+async fn what_was_made_of_twenty_posts_costs_half_a_unit_for_each_count_and_little_more() {
+    let (posts, comments, ada) = (empty_table().await, empty_table().await, UserId::new());
+    let some: Vec<Post> = (0..20).map(|_| post()).collect();
+    for post in &some {
+        like(&posts, post, ada, Time::now()).await.unwrap();
+    }
+    let ids: Vec<PostId> = some.iter().map(|post| post.id).collect();
+    let (page, _, reads) = cost(reception::of_page(&posts, &comments, &ids, Some(ada))).await;
+    assert!(
+        page.unwrap()
+            .values()
+            .all(|reception| reception.counts.likes == 1 && reception.viewer == Some(Marks { liked: true, saved: false }))
+    );
+    // Likes and comments, and twenty likes of the viewer's own.
+    assert!(reads <= 24.0, "{reads}");
+    let (page, _, reads) = cost(reception::of_page(&posts, &comments, &ids, None)).await;
+    assert!(page.unwrap().values().all(|reception| reception.viewer.is_none()));
+    assert_eq!(reads, 20.0);
+    let (one, _, reads) = cost(reception::now(&posts, &comments, ids[0], Some(ada))).await;
+    assert_eq!(one.unwrap().counts.likes, 1);
+    assert_eq!(reads, 3.0);
 }
 
 #[tokio::test]
