@@ -5,6 +5,7 @@ pub mod event;
 pub mod id;
 pub mod media;
 pub mod name;
+pub mod notification;
 pub mod post;
 pub mod post_view;
 pub mod profile;
@@ -12,5 +13,5 @@ pub mod text;
 pub mod time;
 pub mod upload;
 
-pub use id::{CommentId, JobId, PostId, SessionId, UserId};
+pub use id::{CommentId, JobId, NotificationId, PostId, SessionId, UserId};
 pub use time::Time;
