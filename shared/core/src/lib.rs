@@ -1,5 +1,6 @@
 //! What Tintype speaks of: ids, times, names, posts, events, cursors. No cloud in it.
 
+pub mod comment;
 pub mod cursor;
 pub mod event;
 pub mod id;
