@@ -43,6 +43,25 @@ pub struct PostView {
     pub published_at: Option<Time>,
 }
 
+/// How a post was received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PostCounts {
+    /// How many like it.
+    pub likes: i64,
+    /// How many comments there are, replies included.
+    pub comments: i64,
+}
+
+/// What a viewer has done to a post.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ViewerMarks)]
+pub struct Marks {
+    /// They like it.
+    pub liked: bool,
+    /// They have saved it, which nobody else knows.
+    pub saved: bool,
+}
+
 /// A photo of a post. Until it has been processed, size and blurhash are `null` and it has no variants.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PhotoView {

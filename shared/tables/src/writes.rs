@@ -22,6 +22,11 @@ impl Transaction {
         Place(self.0.len() - 1)
     }
 
+    /// Adds writes whose places nobody asks for.
+    pub fn extend(&mut self, writes: impl IntoIterator<Item = TransactWriteItem>) {
+        self.0.extend(writes);
+    }
+
     /// Does all the writes, or none.
     pub async fn commit(self, table: &Table) -> Result<(), Error> {
         table.transact(self.0).await
@@ -66,15 +71,22 @@ pub fn delete_present(table: &Table, key: &Key) -> TransactWriteItem {
     delete_if(table, key, Some(PRESENT.to_owned()))
 }
 
+/// Deletes an item of which something must hold.
+pub fn delete_where<const N: usize>(table: &Table, key: &Key, condition: &str, values: [(&str, AttributeValue); N]) -> TransactWriteItem {
+    let values = values.map(|(name, value)| (name.to_owned(), value));
+    let delete = Delete::builder().table_name(&table.name).set_key(Some(key.item())).condition_expression(condition);
+    let delete = delete.set_expression_attribute_values((N > 0).then(|| values.into()));
+    TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+}
+
 /// Adds to a counter, which starts at zero.
 pub fn add(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
-    let update = Update::builder()
-        .table_name(&table.name)
-        .set_key(Some(key.item()))
-        .update_expression("ADD #count :amount")
-        .expression_attribute_names("#count", "count")
-        .expression_attribute_values(":amount", number(amount));
-    TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+    add_if(table, key, amount, None)
+}
+
+/// Adds to a counter that must be there.
+pub fn add_present(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
+    add_if(table, key, amount, Some(PRESENT.to_owned()))
 }
 
 /// Demands that there is no item at `key`, and writes nothing.
@@ -105,6 +117,17 @@ fn building(table: &Table, item: Item) -> PutBuilder {
 
 fn put_item(put: PutBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+}
+
+fn add_if(table: &Table, key: &Key, amount: i64, condition: Option<String>) -> TransactWriteItem {
+    let update = Update::builder()
+        .table_name(&table.name)
+        .set_key(Some(key.item()))
+        .set_condition_expression(condition)
+        .update_expression("ADD #count :amount")
+        .expression_attribute_names("#count", "count")
+        .expression_attribute_values(":amount", number(amount));
+    TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
 }
 
 fn delete_if(table: &Table, key: &Key, condition: Option<String>) -> TransactWriteItem {

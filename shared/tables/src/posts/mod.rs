@@ -2,15 +2,21 @@
 //!
 //! | item | pk | sk | attributes | read by |
 //! |---|---|---|---|---|
-//! | Post | `POST#{post}` | `POST` | [`Record`]; speaks `post.published`, `post.deleted` | the service; `post` by feed |
+//! | Post | `POST#{post}` | `POST` | [`Record`]; speaks `post.published`, `post.edited`, `post.deleted` | the service; `post` by feed |
 //! | Published | `AUTHOR#{author}` | `PUBLISHED#{published_at}#{post}` | | posts, feed-fanout |
 //! | Unpublished | `AUTHOR#{author}` | `UNPUBLISHED#{post}` | | posts |
 //! | Deleted | `AUTHOR#{author}` | `DELETED#{post}` | `published_at`, `expires_at` | the deletion of an account |
 //! | Counter | `COUNTS#{author}` | `POSTS` | `count` of published posts | users |
+//! | Like | `VIEWER#{viewer}` | `MARK#{post}#LIKED` | `marked` = `LIKES#{post}`, `marked_at` = `{time}#{viewer}`; speaks `post.liked` | posts, feed, notifier |
+//! | Save | `VIEWER#{viewer}` | `MARK#{post}#SAVED` | `marked` = `SAVES#{post}`, `marked_at` = `{time}#{viewer}` | posts, feed |
+//! | Saved | `VIEWER#{viewer}` | `SAVED#{saved_at}#{post}` | | posts |
+//! | Counter | `COUNTS#{post}` | `LIKES#{shard}` | `count` of likes | posts, feed |
 //!
 //! Index `ByDeadline` (`unfinished`, `deadline`) is sparse: a post is in it while something must still happen to it by itself.
+//! Index `ByMark` (`marked`, `marked_at`) has a post's likes, and its saves, by time.
 
 mod change;
+pub mod marks;
 mod record;
 mod relocation;
 pub mod removal;
@@ -28,6 +34,7 @@ use crate::{
 };
 
 pub use change::{create, delete, drive, fail, finish_photo, prolong, put_off, start, swept};
+pub use marks::is_liked;
 pub use record::Record;
 pub use relocation::{Relocation, relocate, relocated, settle_relocation};
 

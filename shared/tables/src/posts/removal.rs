@@ -111,7 +111,8 @@ pub async fn remove_count(posts: &Table, author: UserId) -> Result<(), Error> {
     delete(posts, &count(author)).await
 }
 
-async fn delete(table: &Table, key: &Key) -> Result<(), Error> {
+/// Deletes an item, if there is one.
+pub(super) async fn delete(table: &Table, key: &Key) -> Result<(), Error> {
     let request = table.client.delete_item().table_name(&table.name).set_key(Some(key.item()));
     let answer = Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await.map_err(failure)?;
     write_units(answer.consumed_capacity.as_slice());

@@ -1,0 +1,277 @@
+//! Likes and saves: what a viewer has marked, and how often a post is liked.
+//!
+//! A mark is one item in its viewer's partition, sorted by the post: what somebody has marked of a page of posts is one query. Its
+//! attributes `marked` (the post) and `marked_at` (when and by whom) put it into index `ByMark`, where a post's marks are by time.
+//!
+//! A like and one shard of the post's count change in one transaction, which is conditional on the like: counts equal likes, whatever is
+//! repeated or crosses something else. Whoever likes and takes it back meets the same shard, so none ever falls below zero.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use serde::Deserialize;
+use tintype_core::{PostId, Time, UserId, event::What, post::Post, post_view::Marks};
+
+use super::removal;
+use crate::{
+    Error, Key, Page, Table,
+    counters::{self, MOST_SHARDS},
+    graph::settle,
+    outbox,
+    table::{Item, Query, failure, read_units, text},
+    writes::{self, Transaction},
+};
+
+/// What the sort keys of a viewer's marks start with.
+pub const MARKS: &str = "MARK#";
+/// What the sort keys of a viewer's list of saved posts start with.
+pub const SAVED: &str = "SAVED#";
+/// A counter's name.
+const LIKES: &str = "LIKES";
+/// So many marks are read for each post of a page: about as many as one read costs that asks for the two of a post by their keys.
+const MARKS_FOR_A_POST: usize = 12;
+/// Most marks that are read for a page in one query.
+const MOST_MARKS: usize = 300;
+
+/// What somebody has done to a post, as the sort key of the mark ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// They like it.
+    Like,
+    /// They have saved it, and nobody else knows.
+    Save,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Like => "LIKED",
+            Self::Save => "SAVED",
+        }
+    }
+
+    /// `marked`: the partition of index `ByMark` where a post's marks of this kind are.
+    pub(super) fn of(self, post: PostId) -> String {
+        match self {
+            Self::Like => format!("LIKES#{post}"),
+            Self::Save => format!("SAVES#{post}"),
+        }
+    }
+}
+
+/// `pk` of all that a viewer has marked.
+pub fn partition(viewer: UserId) -> String {
+    format!("VIEWER#{viewer}")
+}
+
+/// A mark.
+pub fn mark(kind: Kind, post: PostId, viewer: UserId) -> Key {
+    Key::new(partition(viewer), format!("{MARKS}{post}#{}", kind.as_str()))
+}
+
+/// A post's place in its viewer's list of saved ones.
+pub fn saved(post: PostId, viewer: UserId, saved_at: Time) -> Key {
+    Key::new(partition(viewer), format!("{SAVED}{saved_at}#{post}"))
+}
+
+/// `pk` of a post's counters.
+pub fn counts(post: PostId) -> String {
+    format!("COUNTS#{post}")
+}
+
+/// The shard of the number of a post's likes that counts the one of `viewer`.
+pub fn like_count(post: PostId, viewer: UserId) -> Key {
+    counters::shard(counts(post), LIKES, viewer.shard(MOST_SHARDS))
+}
+
+/// All shards of the number of a post's likes, whether they are there or not.
+pub(super) fn like_counts(post: PostId) -> impl Iterator<Item = Key> {
+    (0..MOST_SHARDS).map(move |shard| counters::shard(counts(post), LIKES, shard))
+}
+
+/// A mark's item: the time alone could be another's too, and pages go on after one mark.
+fn item(kind: Kind, post: PostId, viewer: UserId, now: Time) -> Item {
+    let mut item = mark(kind, post, viewer).item();
+    item.insert("marked".to_owned(), text(kind.of(post)));
+    item.insert("marked_at".to_owned(), text(format!("{now}#{viewer}")));
+    item
+}
+
+/// When, from `marked_at`.
+pub fn marked_when(marked_at: &str) -> Option<Time> {
+    marked_at.split_once('#')?.0.parse().ok()
+}
+
+/// What a mark's sort key says.
+pub fn parse(sk: &str) -> Option<(PostId, Kind)> {
+    let (post, kind) = sk.strip_prefix(MARKS)?.split_once('#')?;
+    let kind = [Kind::Like, Kind::Save].into_iter().find(|known| known.as_str() == kind)?;
+    Some((post.parse().ok()?, kind))
+}
+
+/// `viewer` likes `post` from now on. `false`: they did already.
+pub async fn like(posts: &Table, post: &Post, viewer: UserId, now: Time) -> Result<bool, Error> {
+    let mut like = item(Kind::Like, post.id, viewer, now);
+    outbox::speak(&mut like, What::PostLiked { post_id: post.id, author_id: post.author_id, user_id: viewer }, now);
+    let mut transaction = Transaction::default();
+    transaction.push(writes::put_new(posts, like));
+    transaction.push(writes::add(posts, &like_count(post.id, viewer), 1));
+    happens(transaction.commit(posts).await)
+}
+
+/// `viewer` likes `post` no longer. `false`: they did not.
+pub async fn unlike(posts: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
+    let key = mark(Kind::Like, post, viewer);
+    let mut transaction = Transaction::default();
+    let like = transaction.push(writes::delete_present(posts, &key));
+    transaction.push(writes::add_present(posts, &like_count(post, viewer), -1));
+    match transaction.commit(posts).await {
+        Err(Error::Condition(failed)) if !like.is_in(&failed) => {
+            // The post is gone, and its count with it: nothing must make it anew.
+            removal::delete(posts, &key).await?;
+            Ok(true)
+        }
+        result => happens(result),
+    }
+}
+
+/// `viewer` has saved `post` from now on. `false`: they had already, and it stays in its place.
+pub async fn save(posts: &Table, post: PostId, viewer: UserId, now: Time) -> Result<bool, Error> {
+    let mut transaction = Transaction::default();
+    transaction.push(writes::put_new(posts, item(Kind::Save, post, viewer, now)));
+    transaction.push(writes::put(posts, saved(post, viewer, now).item()));
+    happens(transaction.commit(posts).await)
+}
+
+/// `viewer` has not saved `post` any more. `false`: they had not.
+pub async fn unsave(posts: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
+    settle(|| async move {
+        let key = mark(Kind::Save, post, viewer);
+        let Some(Mark { marked_at, .. }) = posts.get(&key, true).await? else { return Ok(Some(false)) };
+        let mut transaction = Transaction::default();
+        // Saved anew meanwhile, it is elsewhere in the list.
+        transaction.push(writes::delete_where(posts, &key, "marked_at = :read", [(":read", text(&marked_at))]));
+        transaction.extend(marked_when(&marked_at).map(|saved_at| writes::delete(posts, &saved(post, viewer, saved_at))));
+        Ok(happens(transaction.commit(posts).await)?.then_some(true))
+    })
+    .await
+}
+
+/// Whether it was done, or stood like that before.
+fn happens(result: Result<(), Error>) -> Result<bool, Error> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Error::Condition(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A mark, as a query reads it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Mark {
+    /// Which: see [`parse`].
+    pub sk: String,
+    /// When and by whom: `{time}#{viewer}`.
+    pub marked_at: String,
+}
+
+/// Whether `viewer` likes `post`, as it stands now.
+pub async fn is_liked(posts: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
+    let like: Option<Key> = posts.get(&mark(Kind::Like, post, viewer), true).await?;
+    Ok(like.is_some())
+}
+
+/// How many like `post`, as it stands now.
+pub async fn likes_now(posts: &Table, post: PostId) -> Result<i64, Error> {
+    Ok(counters::read(posts, counts(post), true).await?.get(LIKES).copied().unwrap_or_default())
+}
+
+/// How many like each of `ids`, in their order, as of about a second ago.
+pub async fn likes(posts: &Table, ids: &[PostId]) -> Result<Vec<i64>, Error> {
+    counters::read_all(posts, ids.iter().copied().map(counts).collect(), LIKES).await
+}
+
+/// What `viewer` has marked of a page of posts, as it stands now: whoever has just liked one sees it. What is not there is not marked.
+///
+/// One query of the viewer's marks from the lowest to the highest of `ids`. Whoever has marked very many posts of that time gets the
+/// rest by their keys, so that a page never costs more than twice of what it must.
+pub async fn on_page(posts: &Table, viewer: UserId, ids: &[PostId]) -> Result<HashMap<PostId, Marks>, Error> {
+    let (Some(lowest), Some(highest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(HashMap::new()) };
+    let limit = (MARKS_FOR_A_POST * ids.len()).min(MOST_MARKS);
+    let request = posts
+        .client
+        .query()
+        .table_name(&posts.name)
+        .key_condition_expression("pk = :pk AND sk BETWEEN :lowest AND :highest")
+        .expression_attribute_values(":pk", text(partition(viewer)))
+        .expression_attribute_values(":lowest", text(mark(Kind::Like, *lowest, viewer).sk))
+        .expression_attribute_values(":highest", text(mark(Kind::Save, *highest, viewer).sk))
+        .consistent_read(true)
+        .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let answer = Box::pin(request.send()).await.map_err(failure)?;
+    read_units(answer.consumed_capacity.as_slice());
+    let mut found: Vec<Key> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+    if let Some(last) = answer.last_evaluated_key {
+        let last: Key = serde_dynamo::from_item(last)?;
+        let rest = ids.iter().flat_map(|id| [Kind::Like, Kind::Save].map(|kind| mark(kind, *id, viewer))).filter(|key| key.sk > last.sk);
+        found.extend(posts.batch_get::<Key>(&rest.collect::<Vec<_>>(), true).await?);
+    }
+    let mut marks: HashMap<PostId, Marks> = ids.iter().map(|id| (*id, Marks::default())).collect();
+    for (post, kind) in found.iter().filter_map(|key| parse(&key.sk)) {
+        let Some(marks) = marks.get_mut(&post) else { continue };
+        match kind {
+            Kind::Like => marks.liked = true,
+            Kind::Save => marks.saved = true,
+        }
+    }
+    Ok(marks)
+}
+
+/// A page of what `viewer` has saved, newest first, by its keys in the list. Consistent: what was saved before is in it.
+pub async fn saved_by(posts: &Table, viewer: UserId, after: Option<String>, limit: usize) -> Result<Page<PostId>, Error> {
+    let query = Query { pk: partition(viewer), prefix: Some(SAVED), after, descending: true, consistent: true, limit };
+    let page: Page<Key> = posts.query(query).await?;
+    Ok(Page { items: page.items.iter().filter_map(|key| Some(parse_saved(&key.sk)?.0)).collect(), next: page.next })
+}
+
+/// What the key of a place in a list of saved posts says.
+pub fn parse_saved(sk: &str) -> Option<(PostId, Time)> {
+    let (saved_at, post) = sk.strip_prefix(SAVED)?.split_once('#')?;
+    Some((post.parse().ok()?, saved_at.parse().ok()?))
+}
+
+/// Marks of one kind of a post, by `marked_at`, newest first, from before `before` on; as of about a second ago.
+pub(crate) async fn of_post(
+    posts: &Table,
+    kind: Kind,
+    post: PostId,
+    before: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<(Key, String)>, bool), Error> {
+    #[derive(Deserialize)]
+    struct Marked {
+        #[serde(flatten)]
+        key: Key,
+        marked_at: String,
+    }
+    let request = posts
+        .client
+        .query()
+        .table_name(&posts.name)
+        .index_name("ByMark")
+        .key_condition_expression(if before.is_some() { "marked = :post AND marked_at < :before" } else { "marked = :post" })
+        .expression_attribute_values(":post", text(kind.of(post)))
+        .scan_index_forward(false)
+        .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let request = match before {
+        Some(before) => request.expression_attribute_values(":before", text(before)),
+        None => request,
+    };
+    let answer = Box::pin(request.send()).await.map_err(failure)?;
+    read_units(answer.consumed_capacity.as_slice());
+    let marks = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item::<_, Marked>);
+    let marks = marks.map(|marked| marked.map(|Marked { key, marked_at }| (key, marked_at))).collect::<Result<_, _>>()?;
+    Ok((marks, answer.last_evaluated_key.is_some()))
+}
