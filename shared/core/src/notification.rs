@@ -17,6 +17,9 @@ pub const LIFETIME: Duration = Duration::from_hours(90 * 24);
 /// taken back.
 pub const MOST_ACTORS: usize = 10;
 
+/// So many characters of a comment are shown.
+pub const MOST_EXCERPT: usize = 100;
+
 /// What somebody is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -113,6 +116,16 @@ impl Subject {
             _ => None,
         }
     }
+}
+
+/// How a text begins, on one line: at most [`MOST_EXCERPT`] characters, up to the end of a word where there is one near.
+pub fn excerpt(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let Some((end, _)) = line.char_indices().nth(MOST_EXCERPT) else { return line };
+    let (cut, rest) = line.split_at(end);
+    // Within a word, if that does not leave too little.
+    let whole = cut.rfind(' ').filter(|space| !rest.starts_with(' ') && *space * 2 > cut.len());
+    format!("{}\u{2026}", whole.map_or(cut, |space| &cut[..space]))
 }
 
 /// Why somebody is told something: of one cause they are told once.

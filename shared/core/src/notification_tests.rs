@@ -81,7 +81,7 @@ impl Kept {
             Some(left) => drop(self.notes.insert(at, left)),
             None => drop(note.group.map(|group| self.groups.remove(&group))),
         }
-        causes.iter().for_each(|cause| drop(self.causes.remove(cause)));
+        self.causes.retain(|cause, _| !causes.contains(cause));
     }
 
     fn read(&mut self, up_to: Time) {
@@ -258,4 +258,13 @@ fn whatever_comes_after_a_reading_is_unread_however_far_that_reached() {
     // Nor does an older reading, which comes late, unread anything.
     kept.read(now);
     assert_eq!((kept.inbox.unread, kept.inbox.reads(now)), (1, None));
+}
+
+#[test]
+fn an_excerpt_is_one_line_of_a_hundred_characters_and_ends_with_a_word() {
+    assert_eq!(excerpt("well\n\n done"), "well done");
+    assert_eq!(excerpt(&"word ".repeat(20)), "word ".repeat(20).trim_end());
+    assert_eq!(excerpt(&"words ".repeat(20)), format!("{}\u{2026}", "words ".repeat(16).trim_end()));
+    assert_eq!(excerpt(&"\u{11f}".repeat(101)), format!("{}\u{2026}", "\u{11f}".repeat(100)));
+    assert_eq!(excerpt(&format!("a {}", "x".repeat(200))), format!("a {}\u{2026}", "x".repeat(98)));
 }

@@ -18,6 +18,7 @@
 //! The replies to a tombstone are there for nobody, and are no longer counted, though their items go later: whatever is done to a reply
 //! is conditional on its parent.
 
+mod presence;
 mod read;
 
 use tintype_core::{CommentId, PostId, UserId, comment::Comment};
@@ -27,6 +28,7 @@ use crate::{
     counters::{self, MOST_SHARDS},
 };
 
+pub use presence::there;
 pub use read::{Found, find, is_liked, read};
 
 const COUNT: &str = "COMMENTS";
