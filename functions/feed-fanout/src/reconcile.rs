@@ -2,7 +2,7 @@
 
 use tintype_core::{Time, UserId};
 use tintype_tables::{
-    Error,
+    Error, batches,
     feeds::{self, ENTRY_LIFETIME, Entry},
     posts::{self, Listed},
     users,
@@ -56,7 +56,7 @@ async fn clear(tables: &Tables, viewer: UserId, author: UserId) -> Result<(), Er
         let page = posts::published_by(&tables.posts, author, after, BACKFILL).await?;
         older += page.items.iter().filter(|listed| now.since(listed.published_at) > ENTRY_LIFETIME).count();
         telemetry::count("reconcile.removed", page.items.len());
-        timeline::delete(&tables.feeds, page.items.iter().map(|listed| feeds::key(viewer, listed.post_id, listed.published_at))).await?;
+        batches::delete(&tables.feeds, page.items.iter().map(|listed| feeds::key(viewer, listed.post_id, listed.published_at))).await?;
         after = page.next;
         if after.is_none() || older >= BACKFILL {
             return Ok(());

@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures::{StreamExt, TryStreamExt, stream};
 use tintype_core::{Time, UserId};
 use tintype_tables::{
-    Error, feeds,
+    Error, batches, feeds,
     posts::{self, Listed},
     table::Query,
     users::{self, FENCED_BY, FENCES, FOLLOWERS},
@@ -63,7 +63,7 @@ pub(crate) async fn remove(tables: &Tables, user: UserId, after: Option<String>,
 async fn clear(tables: &Tables, readers: &[UserId], posts: &[Listed]) -> Result<(), Error> {
     let clear = |reader: UserId| {
         let keys = posts.iter().map(move |listed| feeds::key(reader, listed.post_id, listed.published_at));
-        timeline::delete(&tables.feeds, keys)
+        batches::delete(&tables.feeds, keys)
     };
     stream::iter(readers.iter().copied().map(clear)).buffer_unordered(PARALLEL).try_collect().await
 }

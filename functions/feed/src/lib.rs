@@ -19,6 +19,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub struct Tables {
     users: Table,
     posts: Table,
+    /// Read for how many comments there are.
+    comments: Table,
     feeds: Table,
     /// Where the photographs of private accounts are.
     media: PrivateMedia,
@@ -31,6 +33,7 @@ pub async fn run() -> Result<(), Error> {
     let tables = Tables {
         users: Table::from_env(&client, "USERS_TABLE")?,
         posts: Table::from_env(&client, "POSTS_TABLE")?,
+        comments: Table::from_env(&client, "COMMENTS_TABLE")?,
         feeds: Table::from_env(&client, "FEEDS_TABLE")?,
         media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };
@@ -96,7 +99,7 @@ mod tests {
         let table = Table { client: Client::from_conf(config), name: "none".to_owned() };
         let credentials = Credentials::new("an-access-key", "a-secret-key", None, None, "test");
         let aws = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        Tables { users: table.clone(), posts: table.clone(), feeds: table, media: PrivateMedia::new(&aws, "none") }
+        Tables { users: table.clone(), posts: table.clone(), comments: table.clone(), feeds: table, media: PrivateMedia::new(&aws, "none") }
     }
 
     async fn answer(event: &str) -> Response {

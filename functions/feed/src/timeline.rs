@@ -1,6 +1,7 @@
 //! From timeline entries to posts.
 //!
-//! Two round trips: entries and fences side by side, then posts and authors side by side. An entry without a post to show
+//! Two round trips: entries and fences side by side, then posts, authors and what was made of the posts side by
+//! side. An entry without a post to show
 //! (deleted), or behind a fence (unfollowed, blocked either way, muted), is left out, and the page is filled up with what comes after.
 
 use std::collections::HashSet;
@@ -10,7 +11,7 @@ use tintype_core::{PostId, Time, UserId, post_view::PostView};
 use tintype_tables::{
     Error, Page,
     feeds::{self, Entry},
-    posts,
+    posts, reception,
     table::Query,
     users, visibility,
 };
@@ -65,14 +66,15 @@ async fn hydrate(
         // Whoever has just deleted a post must not see it again: one's own are read consistently.
         if entry.author_id == viewer { own.push(post_id) } else { others.push(post_id) }
     }
-    let (own, others, authors) = try_join!(
+    let (own, others, authors, receptions) = try_join!(
         posts::cards(&tables.posts, &own, true),
         posts::cards(&tables.posts, &others, false),
-        users::cards(&tables.users, authors)
+        users::cards(&tables.users, authors),
+        reception::of_page(&tables.posts, &tables.comments, &order, Some(viewer))
     )?;
     let view = |post_id: &PostId| {
         let post = own.get(post_id).or_else(|| others.get(post_id))?;
-        Some(PostView::new(post, authors.get(&post.author_id)?, private))
+        Some(PostView::new(post, authors.get(&post.author_id)?, receptions.get(post_id).copied().unwrap_or_default(), private))
     };
     Ok(order.iter().filter_map(view).collect())
 }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use tintype_core::{
     PostId, Time, UserId, media,
     post::{ContentType, Draft, Location, Photo, Post, Status},
-    text,
     upload::MOST_BYTES,
 };
 use tintype_edge::{Checks, Creation, IdempotencyKey, Made, Problem, ProblemBody, REPLAYED, Viewer, responses};
@@ -19,13 +18,10 @@ use tintype_telemetry as telemetry;
 use utoipa::ToSchema;
 
 use crate::{
-    Stores,
+    Stores, fields,
     ticket::{self, Ticket},
 };
 
-const MOST_CAPTION_CHARACTERS: usize = 2200;
-const MOST_ALT_TEXT_CHARACTERS: usize = 1000;
-const MOST_PLACE_CHARACTERS: usize = 100;
 const MOST_PHOTOS: usize = 10;
 
 /// A post to be made.
@@ -143,12 +139,11 @@ impl NewPost {
     /// The post, or all that is wrong with it.
     fn into_post(self, author_id: UserId, now: Time) -> Result<Post, Problem> {
         let mut checks = Checks::default();
-        let caption = text::tidy(self.caption.as_deref().unwrap_or_default());
-        check_text(&mut checks, "/caption", &caption, MOST_CAPTION_CHARACTERS);
+        let caption = fields::caption(self.caption.as_deref().unwrap_or_default(), &mut checks);
         let count = self.photos.len();
         checks.require((1..=MOST_PHOTOS).contains(&count), "/photos", format_args!("must be 1 to {MOST_PHOTOS} photos"));
         let photos = self.photos.into_iter().enumerate().map(|(index, photo)| photo.into_photo(index, &mut checks)).collect();
-        let location = self.location.map(|location| check_location(location, &mut checks));
+        let location = self.location.map(|location| fields::location(location, &mut checks));
         checks.finish()?;
         let comments_enabled = self.comments_enabled.unwrap_or(true);
         Ok(Post::new(Draft { author_id, caption, location, comments_enabled, photos }, now))
@@ -159,29 +154,9 @@ impl NewPhoto {
     fn into_photo(self, index: usize, checks: &mut Checks) -> Photo {
         let size_fits = (1..=MOST_BYTES).contains(&self.bytes);
         checks.require(size_fits, format!("/photos/{index}/bytes"), format_args!("must be from 1 to {MOST_BYTES}"));
-        let alt_text = self.alt_text.map(|alt_text| text::tidy(&alt_text)).filter(|alt_text| !alt_text.is_empty());
-        if let Some(alt_text) = &alt_text {
-            check_text(checks, &format!("/photos/{index}/alt_text"), alt_text, MOST_ALT_TEXT_CHARACTERS);
-        }
+        let alt_text = self.alt_text.and_then(|alt_text| fields::alt_text(&alt_text, &format!("/photos/{index}/alt_text"), checks));
         Photo::announced(self.content_type, self.bytes, alt_text, media::new_id())
     }
-}
-
-fn check_location(location: Location, checks: &mut Checks) -> Location {
-    let name = text::tidy_name(&location.name);
-    let is_short = name.chars().count() <= MOST_PLACE_CHARACTERS;
-    checks.require(is_short, "/location/name", format_args!("must have {MOST_PLACE_CHARACTERS} characters at most"));
-    checks.require(text::is_plain_name(&name), "/location/name", "must be one line, with something to see in it and nothing hidden");
-    checks.require((-90.0..=90.0).contains(&location.lat), "/location/lat", "must be from -90 to 90");
-    checks.require((-180.0..=180.0).contains(&location.lng), "/location/lng", "must be from -180 to 180");
-    Location { name, ..location }.rounded()
-}
-
-fn check_text(checks: &mut Checks, pointer: &str, text: &str, most_characters: usize) {
-    let is_short = text.chars().count() <= most_characters;
-    checks.require(is_short, pointer, format_args!("must have {most_characters} characters at most"));
-    let is_clean = !text::has_forbidden_characters(text, true);
-    checks.require(is_clean, pointer, "must not have control characters, or ones that change the direction of writing");
 }
 
 #[cfg(test)]

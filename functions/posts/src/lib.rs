@@ -1,12 +1,16 @@
-//! Posts: tickets for their photographs, posts to read, and their deletion.
+//! Posts: tickets for their photographs, posts to read, to like and to save, and their deletion.
 //!
 //! A post is made without its photographs: `POST /posts` answers a ticket for each, and whoever holds them uploads to the object
 //! store directly. What happens then is `photo-processor`'s; how it stands is read here, with `?wait=` until it changes.
 
 mod create;
 mod delete;
+mod edit;
+mod fields;
+mod likes;
 mod lists;
 mod read;
+mod saves;
 mod ticket;
 
 use axum::Router;
@@ -24,6 +28,8 @@ pub struct Stores {
     users: Table,
     /// The posts.
     posts: Table,
+    /// Read for how many comments there are.
+    comments: Table,
     /// Where tickets lead.
     uploads: Bucket,
     /// Where the photographs of private accounts are.
@@ -37,6 +43,7 @@ pub async fn run() -> Result<(), Error> {
     let stores = Stores {
         users: Table::from_env(&tables, "USERS_TABLE")?,
         posts: Table::from_env(&tables, "POSTS_TABLE")?,
+        comments: Table::from_env(&tables, "COMMENTS_TABLE")?,
         uploads: Bucket::from_env(&tintype_buckets::client(&aws), "UPLOADS_BUCKET")?,
         media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };
@@ -58,7 +65,11 @@ pub fn openapi() -> OpenApi {
 fn api() -> OpenApiRouter<Stores> {
     OpenApiRouter::default()
         .routes(routes!(create::create_post))
-        .routes(routes!(read::get_post, delete::delete_post))
+        .routes(routes!(read::get_post, edit::edit_post, delete::delete_post))
+        .routes(routes!(likes::like_post, likes::unlike_post))
+        .routes(routes!(likes::list_likes))
+        .routes(routes!(saves::save_post, saves::unsave_post))
+        .routes(routes!(saves::list_saved))
         .routes(routes!(lists::list_unpublished))
         .routes(routes!(lists::list_published))
 }

@@ -5,9 +5,15 @@ use std::collections::HashMap;
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Deserialize;
 use tintype_buckets::Keyring;
-use tintype_core::{PostId, Time, name::Username, post::Post, post_view::PostView, profile::ProfileCard};
+use tintype_core::{
+    PostId, Time,
+    name::Username,
+    post::Post,
+    post_view::{Marks, PostView, Reception},
+    profile::ProfileCard,
+};
 use tintype_edge::{List, MaybeViewer, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, open_to, responses};
-use tintype_tables::{posts, users};
+use tintype_tables::{posts, reception, users};
 use tokio::try_join;
 use utoipa::{IntoParams, ToSchema};
 
@@ -43,9 +49,10 @@ pub(crate) async fn list_published(
     let (author, page) = try_join!(open_to(&stores.users, viewer, author_id), published)?;
     let ids: Vec<PostId> = page.items.iter().map(|listed| listed.post_id).collect();
     // Authors see at once what they have just published; to others it may come a second later.
-    let cards = posts::cards(&stores.posts, &ids, viewer == Some(author_id)).await?;
+    let cards = posts::cards(&stores.posts, &ids, viewer == Some(author_id));
+    let (cards, receptions) = try_join!(cards, reception::of_page(&stores.posts, &stores.comments, &ids, viewer))?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
-    Ok(paging.answer(&format!("/users/{username}/posts"), views(&ids, &cards, &author, &private), page.next))
+    Ok(paging.answer(&format!("/users/{username}/posts"), views(&ids, &cards, &author, &receptions, &private), page.next))
 }
 
 /// Which of one's own posts to list.
@@ -97,7 +104,10 @@ pub(crate) async fn list_unpublished(
     let (drafts, author) = try_join!(posts::drafts(&stores.posts, &page.items), users::card(&stores.users, author_id))?;
     let author = author.ok_or_else(Problem::not_found)?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
-    Ok(paging.answer("/me/posts?status=unpublished", views(&page.items, &drafts, &author, &private), page.next))
+    // Nobody else has seen them.
+    let reception = Reception { viewer: Some(Marks::default()), ..Reception::default() };
+    let receptions = page.items.iter().map(|id| (*id, reception)).collect();
+    Ok(paging.answer("/me/posts?status=unpublished", views(&page.items, &drafts, &author, &receptions, &private), page.next))
 }
 
 /// `PUBLISHED#{published_at}#{post}`
@@ -112,6 +122,13 @@ fn is_unpublished_key(key: &str) -> bool {
 }
 
 /// The views of those `ids` that are among `posts`, in their order: what has gone since the page was read is left out.
-fn views(ids: &[PostId], posts: &HashMap<PostId, Post>, author: &ProfileCard, private: &Keyring<'_>) -> Vec<PostView> {
-    ids.iter().filter_map(|id| posts.get(id)).map(|post| PostView::new(post, author, private)).collect()
+fn views(
+    ids: &[PostId],
+    posts: &HashMap<PostId, Post>,
+    author: &ProfileCard,
+    receptions: &HashMap<PostId, Reception>,
+    private: &Keyring<'_>,
+) -> Vec<PostView> {
+    let view = |post: &Post| PostView::new(post, author, receptions.get(&post.id).copied().unwrap_or_default(), private);
+    ids.iter().filter_map(|id| posts.get(id)).map(view).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use tintype_core::{
     PostId, UserId,
@@ -12,7 +12,7 @@ use tintype_core::{
 };
 use tintype_edge::{Checks, MaybeViewer, Parameters, PathId, Problem, ProblemBody, responses};
 use tintype_tables::{
-    Error, Table, posts,
+    Error, Table, posts, reception,
     visibility::{self, Sight},
 };
 use tokio::time::{Instant, sleep};
@@ -78,8 +78,23 @@ pub(crate) async fn get_post(
         }
         post = changed(&stores.posts, post, patience).await?.ok_or_else(Problem::not_found)?;
     }
+    view(&stores, &post, &author, viewer).await.map(Json)
+}
+
+/// What `viewer` is answered of a post. Its counts and their marks are as of now: whoever has just liked it sees that.
+pub(crate) async fn view(stores: &Stores, post: &Post, author: &ProfileCard, viewer: Option<UserId>) -> Result<PostView, Problem> {
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
-    Ok(Json(PostView::new(&post, &author, &private)))
+    let reception = reception::now(&stores.posts, &stores.comments, post.id, viewer).await?;
+    Ok(PostView::new(post, author, reception, &private))
+}
+
+/// The post, if `viewer` may see it and everybody could: nobody likes or saves what is not there yet.
+pub(crate) async fn published(stores: &Stores, post_id: PostId, viewer: UserId) -> Result<Post, Problem> {
+    let (post, _) = visible(stores, post_id, Some(viewer)).await?;
+    if post.status == Status::Published {
+        return Ok(post);
+    }
+    Err(Problem::new(StatusCode::CONFLICT, "not-published", "The post is not published."))
 }
 
 /// The post as it stands now, and its author's card; 404 if `viewer` may not know of it.

@@ -23,7 +23,13 @@ fn unreachable_stores() -> Stores {
         .region(Region::from_static("eu-central-1"))
         .credentials_provider(Credentials::new("an-access-key", "a-secret-key", None, None, "test"))
         .build();
-    Stores { users: table.clone(), posts: table, uploads: Bucket::new(&Buckets::from_conf(buckets), "none"), media }
+    Stores {
+        users: table.clone(),
+        posts: table.clone(),
+        comments: table,
+        uploads: Bucket::new(&Buckets::from_conf(buckets), "none"),
+        media,
+    }
 }
 
 fn event(name: &str) -> Value {

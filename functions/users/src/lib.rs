@@ -13,7 +13,6 @@ mod jobs;
 mod keys;
 mod mutes;
 mod password;
-mod patch;
 mod people;
 mod profiles;
 mod refresh;

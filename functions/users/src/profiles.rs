@@ -5,7 +5,7 @@ pub(crate) mod store;
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tintype_auth::Identity;
-use tintype_core::{Time, UserId, name::Username, profile::AvatarView, upload::AvatarUploadView};
+use tintype_core::{Time, UserId, name::Username, patch::Patch, profile::AvatarView, upload::AvatarUploadView};
 use tintype_edge::{Body, Checks, MaybeViewer, PathId, Problem, ProblemBody, Viewer, responses};
 use tintype_tables::{Error, Table, users, visibility};
 use utoipa::ToSchema;
@@ -16,7 +16,6 @@ use crate::{
     caller::Caller,
     email::Email,
     fields,
-    patch::Patch,
     settings::{NotificationPatch, NotificationSettings},
 };
 use store::{Change, Profile};
@@ -156,8 +155,8 @@ impl ProfileUpdate {
     fn check(self) -> Result<(Change, Option<NewEmail>), Problem> {
         let mut checks = Checks::default();
         let display_name = checks.keep("/display_name", self.display_name.check(|name| fields::display_name(name).map(Some)));
-        let bio = checks.keep("/bio", self.bio.check(fields::bio));
-        let website = checks.keep("/website", self.website.check(fields::website));
+        let bio = checks.keep("/bio", self.bio.check(|bio| fields::bio(bio)));
+        let website = checks.keep("/website", self.website.check(|website| fields::website(website)));
         let email = checks.keep("/email", self.email.as_deref().map(str::parse::<Email>).transpose());
         if self.email.is_some() && self.current_password.is_none() {
             checks.reject("/current_password", "must be there with an e-mail address");

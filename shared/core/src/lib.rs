@@ -7,6 +7,7 @@ pub mod id;
 pub mod media;
 pub mod name;
 pub mod notification;
+pub mod patch;
 pub mod post;
 pub mod post_view;
 pub mod profile;

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{PostId, Time, UserId, media::Place, name::Username, text};
+use crate::{PostId, Time, UserId, media::Place, name::Username, patch::Patch, text};
 
 /// Where a post stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -159,6 +159,22 @@ pub struct Post {
     pub created_at: Time,
     /// Its place in every timeline.
     pub published_at: Option<Time>,
+    /// When what it says was last changed, if it was after it had been published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+}
+
+/// What its author changes of a post.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    /// Tidy.
+    pub caption: Patch<String>,
+    /// Where it was taken.
+    pub location: Patch<Location>,
+    /// Whether others may comment; `None`: as it is.
+    pub comments_enabled: Option<bool>,
+    /// New `alt_text`s, each with its photo's place in the post.
+    pub alt_texts: Vec<(usize, Option<String>)>,
 }
 
 /// What a step changed.
@@ -170,6 +186,8 @@ pub enum Step {
     Progress,
     /// That was the last one: the post is published.
     Published,
+    /// A published post says something else.
+    Edited,
 }
 
 impl Location {
@@ -212,6 +230,7 @@ impl Post {
             photos,
             created_at: now,
             published_at: None,
+            edited_at: None,
         }
     }
 
@@ -248,6 +267,39 @@ impl Post {
         self.status = Status::Published;
         self.published_at = Some(now);
         Step::Published
+    }
+
+    /// Its author changes what it says, or whether others may comment: which is nothing that it says.
+    pub fn edit(&mut self, edit: &Edit, now: Time) -> Step {
+        let before = self.clone();
+        match &edit.caption {
+            Patch::Keep => {}
+            Patch::Clear => self.say(String::new()),
+            Patch::Set(caption) => self.say(caption.clone()),
+        }
+        match &edit.location {
+            Patch::Keep => {}
+            Patch::Clear => self.location = None,
+            Patch::Set(location) => self.location = Some(location.clone()),
+        }
+        for (index, alt_text) in &edit.alt_texts {
+            if let Some(photo) = self.photos.get_mut(*index) {
+                photo.alt_text.clone_from(alt_text);
+            }
+        }
+        let says_else = *self != before;
+        self.comments_enabled = edit.comments_enabled.unwrap_or(self.comments_enabled);
+        if says_else && self.status == Status::Published {
+            self.edited_at = Some(now);
+            return Step::Edited;
+        }
+        if *self == before { Step::Nothing } else { Step::Progress }
+    }
+
+    fn say(&mut self, caption: String) {
+        self.hashtags = text::hashtags(&caption);
+        self.mentions = text::mentions(&caption);
+        self.caption = caption;
     }
 
     /// It is deleted: what its author said of it and what its photos show goes, and where its files are stays.
@@ -302,6 +354,28 @@ mod tests {
         assert_eq!(rounded(1e-200, -1e-200), ("0".to_owned(), "0".to_owned()));
         assert_eq!(rounded(48.858_370_149, -179.999_999_99), ("48.8583701".to_owned(), "-180".to_owned()));
         assert_eq!(rounded(-90.0, 180.0), ("-90".to_owned(), "180".to_owned()));
+    }
+
+    #[test]
+    fn an_edit_changes_what_it_names_and_a_published_post_tells_when_it_said_something_else() {
+        let mut post = post(2);
+        let now = Time::from_millis(1).unwrap();
+        let set = |caption: &str| Edit { caption: Patch::Set(caption.to_owned()), ..Edit::default() };
+        assert_eq!(post.edit(&set("#sea by @bob"), now), Step::Progress);
+        assert_eq!((post.hashtags.len(), post.mentions.len(), post.edited_at), (1, 1, None), "nobody has seen it otherwise");
+        post.status = Status::Published;
+        assert_eq!(post.edit(&set("#sea by @bob"), now), Step::Nothing);
+        assert_eq!(post.edit(&Edit { comments_enabled: Some(false), ..Edit::default() }, now), Step::Progress);
+        assert_eq!((post.comments_enabled, post.edited_at), (false, None));
+        let place = Location { name: "Here".to_owned(), lat: 1.0, lng: 2.0 };
+        let alt_texts = vec![(1, Some("A wave".to_owned()))];
+        let edit = Edit { caption: Patch::Clear, location: Patch::Set(place.clone()), comments_enabled: None, alt_texts };
+        assert_eq!(post.edit(&edit, now), Step::Edited);
+        assert_eq!((post.caption.as_str(), post.hashtags.len(), post.mentions.len()), ("", 0, 0));
+        assert_eq!((&post.location, post.edited_at), (&Some(place), Some(now)));
+        assert_eq!((post.photos[0].alt_text.as_deref(), post.photos[1].alt_text.as_deref()), (None, Some("A wave")));
+        assert_eq!(post.edit(&edit, now.plus(std::time::Duration::from_secs(1))), Step::Nothing);
+        assert_eq!(post.edited_at, Some(now));
     }
 
     proptest! {

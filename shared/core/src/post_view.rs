@@ -36,11 +36,28 @@ pub struct PostView {
     pub photos: Vec<PhotoView>,
     /// Whether others may comment.
     pub comments_enabled: bool,
+    /// How it was received.
+    pub counts: PostCounts,
+    /// What the viewer has done to it; only where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub viewer: Option<Marks>,
     /// When its upload tickets were made.
     pub created_at: Time,
     /// Its place in every timeline; `null` until it is published.
     #[schema(required)]
     pub published_at: Option<Time>,
+    /// When what it says was last changed, if it was after its publication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+}
+
+/// What others have made of a post, and what the viewer has, if there is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reception {
+    /// How much of it.
+    pub counts: PostCounts,
+    /// What the viewer has done to it.
+    pub viewer: Option<Marks>,
 }
 
 /// How a post was received.
@@ -115,7 +132,7 @@ pub fn thumb_url(post: &Post, private: &impl OpenPrivate) -> Option<String> {
 
 impl PostView {
     /// The view of `post`, whose author is the person of `card`, for somebody who may see it: `private` opens its files to them.
-    pub fn new(post: &Post, card: &ProfileCard, private: &impl OpenPrivate) -> Self {
+    pub fn new(post: &Post, card: &ProfileCard, reception: Reception, private: &impl OpenPrivate) -> Self {
         Self {
             id: post.id,
             author: card.into(),
@@ -127,8 +144,11 @@ impl PostView {
             location: post.location.clone(),
             photos: post.photos.iter().enumerate().map(|(index, photo)| PhotoView::new(post.id, index, photo, private)).collect(),
             comments_enabled: post.comments_enabled,
+            counts: reception.counts,
+            viewer: reception.viewer,
             created_at: post.created_at,
             published_at: post.published_at,
+            edited_at: post.edited_at,
         }
     }
 }
@@ -175,10 +195,10 @@ mod tests {
         Post::new(draft, Time::from_millis(0).unwrap())
     }
 
-    fn answer(post: &Post) -> serde_json::Value {
+    fn answer(post: &Post, reception: Reception) -> serde_json::Value {
         let (username, display_name) = ("ada".parse().unwrap(), "Ada".to_owned());
         let card = ProfileCard { id: post.author_id, username, display_name, is_private: false, avatar: None };
-        serde_json::to_value(PostView::new(post, &card, &Signed)).unwrap()
+        serde_json::to_value(PostView::new(post, &card, reception, &Signed)).unwrap()
     }
 
     /// Signs in ink.
@@ -194,14 +214,25 @@ mod tests {
     fn a_post_that_waits_says_so_with_nulls() {
         let post = post();
         assert_eq!(
-            answer(&post),
+            answer(&post, Reception::default()),
             json!({
                 "id": post.id, "author": {"id": post.author_id, "username": "ada", "display_name": "Ada", "avatar": null},
                 "status": "awaiting_upload", "caption": "Sun", "hashtags": [], "mentions": [], "location": null,
                 "photos": [{"index": 0, "alt_text": null, "width": null, "height": null, "blurhash": null, "variants": []}],
-                "comments_enabled": true, "created_at": "1970-01-01T00:00:00.000Z", "published_at": null,
+                "comments_enabled": true, "counts": {"likes": 0, "comments": 0}, "created_at": "1970-01-01T00:00:00.000Z", "published_at": null,
             })
         );
+    }
+
+    #[test]
+    fn what_a_viewer_has_done_is_said_where_there_is_one() {
+        let (counts, now) = (PostCounts { likes: 3, comments: 2 }, Time::from_millis(0).unwrap());
+        let post = Post { edited_at: Some(now), ..post() };
+        let anonymous = answer(&post, Reception { counts, viewer: None });
+        assert_eq!((&anonymous["counts"], anonymous.get("viewer")), (&json!({"likes": 3, "comments": 2}), None));
+        let viewer = Some(Marks { liked: true, saved: false });
+        let seen = answer(&post, Reception { counts, viewer });
+        assert_eq!((&seen["viewer"], &seen["edited_at"]), (&json!({"liked": true, "saved": false}), &json!("1970-01-01T00:00:00.000Z")));
     }
 
     #[test]
@@ -210,7 +241,7 @@ mod tests {
         let variant = Variant { name: "w320".to_owned(), width: 320, height: 240, bytes: 9 };
         let rendition = Rendition { width: 640, height: 480, blurhash: "L".to_owned(), variants: vec![variant] };
         post.finish_photo(0, rendition, Place::Public, Time::from_millis(0).unwrap());
-        let public = answer(&post);
+        let public = answer(&post, Reception::default());
         assert_eq!(public["status"], "published");
         assert_eq!(
             public["photos"][0],
@@ -223,7 +254,7 @@ mod tests {
             })
         );
         post.photos[0].is_private = true;
-        let url = &answer(&post)["photos"][0]["variants"][0]["url"];
+        let url = &answer(&post, Reception::default())["photos"][0]["variants"][0]["url"];
         assert_eq!(*url, format!("private/{}/0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f/w320.jpg?signed", post.id));
     }
 }

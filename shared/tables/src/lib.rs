@@ -2,6 +2,7 @@
 //!
 //! One service writes a table; what others may read of it is said in the table's own module.
 
+pub mod batches;
 pub mod comments;
 pub mod config;
 pub mod counters;
@@ -13,6 +14,7 @@ pub mod notifications;
 pub mod outbox;
 pub mod popular;
 pub mod posts;
+pub mod reception;
 pub mod table;
 pub mod users;
 pub mod visibility;

@@ -3,7 +3,9 @@
 //! One place answers for profiles, posts, lists and whatever comes later. All of it is read consistently: what a block, an approval or a
 //! change to a private account has answered holds for the very next read.
 
-use std::collections::HashSet;
+pub(crate) mod chosen;
+
+use std::collections::{HashMap, HashSet};
 
 use tintype_core::{UserId, profile::ProfileCard};
 use tokio::try_join;
@@ -13,6 +15,7 @@ use crate::{
     table::Query,
     users::{self, FENCES},
 };
+use chosen::Choice;
 
 /// How a viewer stands to another person.
 #[expect(clippy::struct_excessive_bools, reason = "each is an edge of its own, and they go together as they like")]
@@ -99,6 +102,20 @@ fn sight(card: &ProfileCard, [following, blocking, blocked]: [bool; 3]) -> Sight
     }
 }
 
+/// The cards of those among `people` all of whose things `viewer` sees. What `look` says of one, for many at once.
+pub async fn open_among(users: &Table, viewer: UserId, people: &HashSet<UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    let profiles: Vec<Key> = people.iter().copied().map(users::profile).collect();
+    let (blocks, cards) = try_join!(blocks_of(users, viewer), users.batch_get::<ProfileCard>(&profiles, true))?;
+    let private = cards.iter().filter(|card| card.is_private).map(|card| users::following(viewer, card.id));
+    let followed: HashSet<Key> = users.batch_get(&private.collect::<Vec<_>>(), true).await?.into_iter().collect();
+    let is_open = |card: &ProfileCard| {
+        let is_blocked = blocks.contains(&card.id);
+        card.id == viewer
+            || sight(card, [followed.contains(&users::following(viewer, card.id)), is_blocked, is_blocked]) == Sight::Everything
+    };
+    Ok(cards.into_iter().filter(is_open).map(|card| (card.id, card)).collect())
+}
+
 /// Why an author is hidden from a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fence {
@@ -180,8 +197,8 @@ async fn hidden(users: &Table, viewer: UserId, counts: impl Fn(Fence) -> bool) -
 pub async fn fenced_off(users: &Table, viewer: UserId, kind: Fence, after: Option<String>, limit: usize) -> Result<Page<UserId>, Error> {
     let query = Query { pk: users::partition(viewer), prefix: Some(FENCES), after, descending: false, consistent: true, limit };
     let shown = |sk: &str| Fence::of_key(sk).filter(|(_, fence)| *fence == kind).map(|(person, _)| person);
-    let above = |person: UserId| kind.key(viewer, person).sk;
-    chosen(users, query, |sk| Fence::of_key(sk).map(|(person, _)| person), shown, above).await
+    let nobody = |sk: &str| Fence::of_key(sk).map(|(person, _)| kind.key(viewer, person.floor()).sk);
+    chosen_of(users, query, shown, nobody).await
 }
 
 /// A page of the people at the other ends of a person's edges, without those who are hidden. The query's prefix says which edges.
@@ -189,56 +206,24 @@ pub async fn edges_but(users: &Table, query: Query<'_>, is_hidden: impl Fn(UserI
     let prefix = query.prefix.unwrap_or_default();
     let person = |sk: &str| sk.strip_prefix(prefix).and_then(|id| id.parse::<UserId>().ok());
     let shown = |sk: &str| person(sk).filter(|person| !is_hidden(*person));
-    chosen(users, query, person, shown, |person| format!("{prefix}{person}")).await
+    chosen_of(users, query, shown, |sk| person(sk).map(|person| format!("{prefix}{}", person.floor()))).await
 }
 
-/// How many items are looked at at once where few of them may be shown.
-const LOOKED_AT: usize = 1000;
-/// How often that is done for a page.
-const MOST_ROUNDS: usize = 4;
-
-/// A page of those people in a partition who are `shown`. A cursor can be read by whoever has it: it names somebody who is shown, or,
-/// where none was in all that is looked at for a page, nobody: the key that `above` makes of the [`UserId::floor`] of the last one.
-async fn chosen(
+/// A page of those people of a partition who are `shown`.
+async fn chosen_of(
     users: &Table,
     query: Query<'_>,
-    person: impl Fn(&str) -> Option<UserId>,
     shown: impl Fn(&str) -> Option<UserId>,
-    above: impl Fn(UserId) -> String,
+    nobody: impl Fn(&str) -> Option<String>,
 ) -> Result<Page<UserId>, Error> {
-    let (start, most) = (query.after.clone(), query.limit);
-    let mut found: Vec<(String, UserId)> = Vec::new();
-    // One more than is asked for tells whether there are more.
-    let mut query = Query { limit: most + 1, ..query };
-    let mut rounds = 0;
+    let mut choice = Choice::new(query.after.clone(), query.limit, query.descending);
     loop {
-        let page: Page<Key> = users.query(query.clone()).await?;
-        let last = page.items.last().and_then(|key| person(&key.sk));
-        found.extend(page.items.into_iter().filter_map(|key| shown(&key.sk).map(|person| (key.sk, person))));
-        let ended = page.next.is_none();
-        if found.len() > most || ended {
-            let more = found.len() > most;
-            found.truncate(most);
-            return Ok(page_of(found, |found| found.last().filter(|_| more).map(|(sk, _)| sk.clone())));
+        let page: Page<Key> = users.query(Query { after: choice.after.clone(), limit: choice.limit, ..query.clone() }).await?;
+        let keys = Page { items: page.items.into_iter().map(|key| key.sk).collect(), next: page.next };
+        if let Some(page) = choice.look(keys, &shown, &nobody) {
+            return Ok(page);
         }
-        rounds += 1;
-        if rounds >= MOST_ROUNDS {
-            if !found.is_empty() {
-                return Ok(page_of(found, |found| found.last().map(|(sk, _)| sk.clone())));
-            }
-            // Thousands who signed up in one millisecond are read on to their end.
-            let next = last.map(|last| above(last.floor())).filter(|next| start.as_ref().is_none_or(|start| next > start));
-            if next.is_some() {
-                return Ok(Page { items: Vec::new(), next });
-            }
-        }
-        query = Query { after: page.next, limit: LOOKED_AT, ..query };
     }
-}
-
-fn page_of(found: Vec<(String, UserId)>, next: impl FnOnce(&[(String, UserId)]) -> Option<String>) -> Page<UserId> {
-    let next = next(&found);
-    Page { items: found.into_iter().map(|(_, person)| person).collect(), next }
 }
 
 async fn fences(users: &Table, viewer: UserId, after: Option<String>, limit: usize) -> Result<Page<(String, UserId, Fence)>, Error> {

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
-use tintype_core::{JobId, Time, UserId, event::What, name::Username, profile::ProfileCard, upload::AvatarUpload};
+use tintype_core::{JobId, Time, UserId, event::What, name::Username, patch::Patch, profile::ProfileCard, upload::AvatarUpload};
 use tintype_tables::{
     Error, Table,
     jobs::{self, Turning},
@@ -12,10 +12,7 @@ use tintype_tables::{
     writes::{self, Transaction},
 };
 
-use crate::{
-    patch::Patch,
-    settings::{NotificationPatch, Notified},
-};
+use crate::settings::{NotificationPatch, Notified};
 
 /// How others see a person: the card that other services read, and what only this one does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

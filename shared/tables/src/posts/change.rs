@@ -5,7 +5,7 @@ use tintype_core::{
     PostId, Time,
     event::What,
     media::Place,
-    post::{Failure, Post, Rendition, Status, Step},
+    post::{Edit, Failure, Post, Rendition, Status, Step},
 };
 
 use super::{LISTED_LONGER, PROCESSING_TIME, REMAINS, Record, TICKET_LIFETIME, count, key, published, read_record, removal, unpublished};
@@ -62,6 +62,11 @@ pub async fn finish_photo(
         step
     })
     .await
+}
+
+/// Its author changes what it says.
+pub async fn edit(posts: &Table, post: PostId, edit: &Edit, now: Time) -> Result<Option<Record>, Error> {
+    change_live(posts, post, now, |record| record.post.edit(edit, now)).await
 }
 
 /// The post can't be finished: what was uploaded is swept by the janitor.
@@ -205,6 +210,10 @@ async fn store(posts: &Table, before: &Record, after: &Record, step: Step, now: 
     if after.post.status == Status::Failed && before.post.status != Status::Failed {
         let Post { id, author_id, .. } = after.post;
         outbox::speak(&mut item, What::PostFailed { post_id: id, author_id }, now);
+    }
+    if step == Step::Edited {
+        let Post { id, author_id, .. } = after.post;
+        outbox::speak(&mut item, What::PostEdited { post_id: id, author_id }, now);
     }
     if after.expires_at != before.expires_at {
         let mut listed = unpublished(&after.post).item();

@@ -6,19 +6,25 @@
 //! A like and one shard of the post's count change in one transaction, which is conditional on the like: counts equal likes, whatever is
 //! repeated or crosses something else. Whoever likes and takes it back meets the same shard, so none ever falls below zero.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use futures::future::try_join_all;
 use serde::Deserialize;
 use tintype_core::{PostId, Time, UserId, event::What, post::Post, post_view::Marks};
+use tintype_telemetry as telemetry;
 
 use super::removal;
 use crate::{
-    Error, Key, Page, Table,
+    Error, Key, Page, Table, batches,
     counters::{self, MOST_SHARDS},
     graph::settle,
     outbox,
     table::{Item, Query, failure, read_units, text},
+    visibility::chosen::Choice,
     writes::{self, Transaction},
 };
 
@@ -32,6 +38,10 @@ const LIKES: &str = "LIKES";
 const MARKS_FOR_A_POST: usize = 12;
 /// Most marks that are read for a page in one query.
 const MOST_MARKS: usize = 300;
+/// Marks removed between two looks at the clock: a second's work, since a partition of the index takes a thousand writes in one.
+const REMOVED: usize = 500;
+/// Marks taken back at once.
+const TAKEN_BACK: usize = 8;
 
 /// What somebody has done to a post, as the sort key of the mark ends with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +61,7 @@ impl Kind {
     }
 
     /// `marked`: the partition of index `ByMark` where a post's marks of this kind are.
-    pub(super) fn of(self, post: PostId) -> String {
+    fn of(self, post: PostId) -> String {
         match self {
             Self::Like => format!("LIKES#{post}"),
             Self::Save => format!("SAVES#{post}"),
@@ -82,11 +92,6 @@ pub fn counts(post: PostId) -> String {
 /// The shard of the number of a post's likes that counts the one of `viewer`.
 pub fn like_count(post: PostId, viewer: UserId) -> Key {
     counters::shard(counts(post), LIKES, viewer.shard(MOST_SHARDS))
-}
-
-/// All shards of the number of a post's likes, whether they are there or not.
-pub(super) fn like_counts(post: PostId) -> impl Iterator<Item = Key> {
-    (0..MOST_SHARDS).map(move |shard| counters::shard(counts(post), LIKES, shard))
 }
 
 /// A mark's item: the time alone could be another's too, and pages go on after one mark.
@@ -241,20 +246,111 @@ pub fn parse_saved(sk: &str) -> Option<(PostId, Time)> {
     Some((post.parse().ok()?, saved_at.parse().ok()?))
 }
 
-/// Marks of one kind of a post, by `marked_at`, newest first, from before `before` on; as of about a second ago.
-pub(crate) async fn of_post(
+/// A page of those who like `post`, newest likes first, without those who are hidden; as of about a second ago.
+pub async fn likers_but(
+    posts: &Table,
+    post: PostId,
+    after: Option<String>,
+    limit: usize,
+    is_hidden: impl Fn(UserId) -> bool,
+) -> Result<Page<UserId>, Error> {
+    let shown = |marked_at: &str| marked_at.split_once('#')?.1.parse().ok().filter(|viewer| !is_hidden(*viewer));
+    // From the next millisecond on: before that nobody is passed over.
+    let nobody = |marked_at: &str| Some(format!("{}#", marked_when(marked_at)?.plus(Duration::from_millis(1))));
+    let mut choice = Choice::new(after, limit, true);
+    loop {
+        let (marks, next) = of_post(posts, Kind::Like, post, choice.after.clone(), choice.limit).await?;
+        let keys = Page { items: marks.into_iter().map(|mark| mark.marked_at).collect(), next };
+        if let Some(page) = choice.look(keys, shown, nobody) {
+            return Ok(page);
+        }
+    }
+}
+
+/// Whether a cursor of [`likers_but`] can have this key: `{time}#{viewer}`, or `{time}#`.
+pub fn is_liker_key(key: &str) -> bool {
+    let named = |viewer: &str| viewer.is_empty() || viewer.parse::<UserId>().is_ok();
+    marked_when(key).is_some() && key.split_once('#').is_some_and(|(_, viewer)| named(viewer))
+}
+
+/// Removes the marks of a post that is gone, and their count: there must be nobody any more who still marks it. `false` if the time was
+/// `up` before.
+pub async fn remove_of_post(posts: &Table, post: PostId, up: Instant) -> Result<bool, Error> {
+    for kind in [Kind::Like, Kind::Save] {
+        let mut before = None;
+        loop {
+            if Instant::now() >= up {
+                return Ok(false);
+            }
+            let (marks, next) = of_post(posts, kind, post, before, REMOVED).await?;
+            telemetry::count("removal.marks", marks.len());
+            batches::delete(posts, marks.into_iter().flat_map(|mark| mark.keys(kind, post))).await?;
+            before = next;
+            if before.is_none() {
+                break;
+            }
+        }
+    }
+    let limit = usize::from(MOST_SHARDS);
+    let query = Query { pk: counts(post), prefix: None, after: None, descending: false, consistent: true, limit };
+    batches::delete(posts, posts.query::<Key>(query).await?.items).await?;
+    Ok(true)
+}
+
+/// Takes back all that `viewer` has marked, like by like: counts stay exact. `false` if the time was `up` before.
+pub async fn take_back_all(posts: &Table, viewer: UserId, up: Instant) -> Result<bool, Error> {
+    loop {
+        let query = Query { pk: partition(viewer), prefix: None, after: None, descending: false, consistent: true, limit: REMOVED };
+        let page: Page<Key> = posts.query(query).await?;
+        if page.items.is_empty() {
+            return Ok(true);
+        }
+        telemetry::count("removal.marks", page.items.len());
+        for some in page.items.chunks(TAKEN_BACK) {
+            try_join_all(some.iter().map(|key| take_back(posts, viewer, key))).await?;
+            if Instant::now() >= up {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// A key of a kind that is not known here would be passed over, and found again for ever.
+async fn take_back(posts: &Table, viewer: UserId, key: &Key) -> Result<(), Error> {
+    match parse(&key.sk) {
+        Some((post, Kind::Like)) => unlike(posts, post, viewer).await.map(drop),
+        Some((post, Kind::Save)) => unsave(posts, post, viewer).await.map(drop),
+        None if parse_saved(&key.sk).is_some() => removal::delete(posts, key).await,
+        None => Err(Error::Refused(format!("{} marks no post", key.sk))),
+    }
+}
+
+/// A mark, as index `ByMark` has it.
+#[derive(Debug, Deserialize)]
+struct Marked {
+    pk: String,
+    sk: String,
+    marked_at: String,
+}
+
+impl Marked {
+    /// The mark's own, and of a save its place in the list.
+    fn keys(self, kind: Kind, post: PostId) -> Vec<Key> {
+        let viewer = self.pk.strip_prefix("VIEWER#").and_then(|viewer| viewer.parse().ok()).filter(|_| kind == Kind::Save);
+        let listed = viewer.and_then(|viewer| Some(saved(post, viewer, marked_when(&self.marked_at)?)));
+        [Some(Key::new(self.pk, self.sk)), listed].into_iter().flatten().collect()
+    }
+}
+
+/// A post's marks of one kind, newest first, from before the one with `before` as its `marked_at` on, and where to go on; as of about a
+/// second ago.
+async fn of_post(
     posts: &Table,
     kind: Kind,
     post: PostId,
-    before: Option<&str>,
+    before: Option<String>,
     limit: usize,
-) -> Result<(Vec<(Key, String)>, bool), Error> {
-    #[derive(Deserialize)]
-    struct Marked {
-        #[serde(flatten)]
-        key: Key,
-        marked_at: String,
-    }
+) -> Result<(Vec<Marked>, Option<String>), Error> {
     let request = posts
         .client
         .query()
@@ -271,7 +367,7 @@ pub(crate) async fn of_post(
     };
     let answer = Box::pin(request.send()).await.map_err(failure)?;
     read_units(answer.consumed_capacity.as_slice());
-    let marks = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item::<_, Marked>);
-    let marks = marks.map(|marked| marked.map(|Marked { key, marked_at }| (key, marked_at))).collect::<Result<_, _>>()?;
-    Ok((marks, answer.last_evaluated_key.is_some()))
+    let marks: Vec<Marked> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+    let next = marks.last().map(|mark| mark.marked_at.clone()).filter(|_| answer.last_evaluated_key.is_some());
+    Ok((marks, next))
 }

@@ -33,7 +33,7 @@ use crate::{
     table::{Query, failure, text},
 };
 
-pub use change::{create, delete, drive, fail, finish_photo, prolong, put_off, start, swept};
+pub use change::{create, delete, drive, edit, fail, finish_photo, prolong, put_off, start, swept};
 pub use marks::is_liked;
 pub use record::Record;
 pub use relocation::{Relocation, relocate, relocated, settle_relocation};

@@ -11,7 +11,7 @@ use tintype_core::{
 use super::{PROCESSING_TIME, REMAINS, Relocation, TICKET_LIFETIME, UNFINISHED_SHARDS, key};
 use crate::{Error, table::Item};
 
-/// How long copies may still come of a post that has been deleted: longer than who makes them can be under way.
+/// How long copies and marks may still come of a post that has been deleted: longer than who makes them can be under way.
 const LATE_COPIES: Duration = Duration::from_mins(10);
 
 /// A post's item, with what the service alone needs to know.
@@ -63,12 +63,19 @@ impl Record {
         self.deadline = None;
     }
 
-    /// Its files are gone. If they were being moved when it ended, copies may come after that, from who has not seen its end: then it is
-    /// swept once more when whoever that was has ended too.
+    /// Whether whoever was still marking it when it was deleted has ended too: its marks can go, and none comes after them.
+    pub fn is_past_marking(&self, now: Time) -> bool {
+        self.deleted_at.is_some_and(|deleted_at| deleted_at.plus(LATE_COPIES) <= now)
+    }
+
+    /// Its files are gone. If they were being moved when it ended, copies may come after that, from who has not seen its end, and if it
+    /// was there to be seen so may likes: then it is swept once more when whoever that was has ended too.
     pub(super) fn swept(&mut self, now: Time) {
-        match self.relocation.take() {
-            Some(_) => self.look_after(now.plus(LATE_COPIES)),
-            None => self.forget(),
+        let may_be_marked = self.deleted_at.filter(|_| self.post.published_at.is_some() && !self.is_past_marking(now));
+        match (self.relocation.take(), may_be_marked) {
+            (Some(_), _) => self.look_after(now.plus(LATE_COPIES)),
+            (None, Some(deleted_at)) => self.look_after(deleted_at.plus(LATE_COPIES)),
+            (None, None) => self.forget(),
         }
     }
 
@@ -116,11 +123,27 @@ mod tests {
         let mut tombstone = moving.tombstone(now);
         tombstone.swept(now);
         assert!(tombstone.is_remains() && tombstone.unfinished.is_some() && tombstone.deadline > Some(now.plus(Duration::from_mins(6))));
-        tombstone.swept(now);
+        tombstone.swept(now.plus(LATE_COPIES));
         assert_eq!((tombstone.unfinished, tombstone.deadline), (None, None));
-        let mut still = published(now).tombstone(now);
-        still.swept(now);
-        assert_eq!((still.unfinished, still.deadline), (None, None));
+    }
+
+    #[test]
+    fn a_deleted_post_is_swept_again_once_nobody_can_be_liking_it_any_more() {
+        let now = Time::now();
+        let later = now.plus(LATE_COPIES);
+        let mut tombstone = published(now).tombstone(now);
+        assert!(!tombstone.is_past_marking(now) && tombstone.is_past_marking(later));
+        tombstone.swept(now);
+        assert_eq!((tombstone.unfinished.is_some(), tombstone.deadline), (true, Some(later)));
+        tombstone.swept(later);
+        assert_eq!((tombstone.unfinished, tombstone.deadline), (None, None));
+        // Nobody could like what nobody has seen.
+        let mut unseen = published(now);
+        (unseen.post.status, unseen.post.published_at) = (Status::Processing, None);
+        let mut unseen = unseen.tombstone(now);
+        unseen.swept(now);
+        assert_eq!((unseen.unfinished, unseen.deadline), (None, None));
+        assert!(!published(now).is_past_marking(later), "it is there");
     }
 
     #[test]

@@ -3,17 +3,20 @@
 use serde::{Deserialize, Deserializer};
 
 /// What becomes of a field.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum Patch {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Patch<T = String> {
+    /// It stays as it is.
     #[default]
     Keep,
+    /// It has no value any more.
     Clear,
-    Set(String),
+    /// It has this one.
+    Set(T),
 }
 
-impl Patch {
+impl<T> Patch<T> {
     /// Has `field` judge a new value; `None` of it clears too.
-    pub(crate) fn check<E>(self, field: impl FnOnce(&str) -> Result<Option<String>, E>) -> Result<Self, E> {
+    pub fn check<E>(self, field: impl FnOnce(&T) -> Result<Option<T>, E>) -> Result<Self, E> {
         match self {
             Self::Set(value) => Ok(field(&value)?.map_or(Self::Clear, Self::Set)),
             unchanged => Ok(unchanged),
@@ -22,7 +25,7 @@ impl Patch {
 }
 
 /// Only what is there is deserialized: with `#[serde(default)]` the rest stays.
-impl<'de> Deserialize<'de> for Patch {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
     }
