@@ -16,6 +16,8 @@ pub fn run(name: &str) -> Result<(), Error> {
             "feed-fanout" => feed_fanout::run().await,
             "home" => home::run().await,
             "janitor" => janitor::run().await,
+            "notifications" => notifications::run().await,
+            "notifier" => notifier::run().await,
             "photo-processor" => photo_processor::run().await,
             "posts" => posts::run().await,
             "posts-worker" => posts_worker::run().await,

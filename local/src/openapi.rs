@@ -14,7 +14,7 @@ pub fn document() -> String {
 
 fn merged() -> OpenApi {
     let mut document = OpenApiBuilder::new().info(info()).servers(Some([Server::new("/v1")])).tags(Some(tags())).build();
-    for function in [users::openapi(), posts::openapi(), feed::openapi(), home::openapi()] {
+    for function in [users::openapi(), posts::openapi(), feed::openapi(), notifications::openapi(), home::openapi()] {
         document.merge(function);
     }
     let token = SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
@@ -45,6 +45,7 @@ fn tags() -> Vec<Tag> {
         ("users", "Profiles and pictures; who follows, blocks or mutes whom"),
         ("posts", "Upload tickets, posts, and their deletion"),
         ("feed", "The home timeline"),
+        ("notifications", "What others have done that concerns one"),
         ("service", "The API itself"),
     ]
     .map(|(name, description)| {

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
 use tintype_core::{
     CommentId, PostId, UserId,
     notification::{Kind, Note},
@@ -14,9 +13,6 @@ use tintype_tables::{Error, Key, comments, posts, users, visibility};
 use tokio::try_join;
 
 use crate::Stores;
-
-/// Authors of others' posts looked at at once.
-const PARALLEL: usize = 10;
 
 /// Whether a notification is shown.
 pub(crate) enum Shown {
@@ -58,8 +54,9 @@ impl Sight {
             stores.users.batch_get::<Key>(&asking, true),
         )?;
         posts.extend(failed);
-        let hidden = hidden(stores, viewer, posts.values().map(|post| post.author_id)).await?;
-        posts.retain(|_, post| !hidden.contains(&post.author_id));
+        let others = posts.values().map(|post| post.author_id).filter(|author| *author != viewer).collect();
+        let open = visibility::open_among(&stores.users, viewer, &others).await?;
+        posts.retain(|_, post| post.author_id == viewer || open.contains_key(&post.author_id));
         let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();
         Ok(Self { posts, comments, people, silent, waiting })
     }
@@ -75,18 +72,6 @@ impl Sight {
         let named: Vec<Author> = named.map(Author::from).collect();
         if named.is_empty() && !note.actors.is_empty() { Shown::NotNow } else { Shown::As(named) }
     }
-}
-
-/// Those of `authors` whose posts the viewer may not see.
-async fn hidden(stores: &Stores, viewer: UserId, authors: impl Iterator<Item = UserId>) -> Result<HashSet<UserId>, Error> {
-    let others = unique(authors.filter(|author| *author != viewer));
-    let look = async |author| {
-        let seen = visibility::look(&stores.users, Some(viewer), author).await?;
-        let is_open = seen.is_some_and(|(_, sight)| sight == visibility::Sight::Everything);
-        Ok::<_, Error>((!is_open).then_some(author))
-    };
-    let hidden: Vec<Option<UserId>> = stream::iter(others).map(look).buffer_unordered(PARALLEL).try_collect().await?;
-    Ok(hidden.into_iter().flatten().collect())
 }
 
 fn unique<T: std::hash::Hash + Eq>(items: impl Iterator<Item = T>) -> Vec<T> {

@@ -94,13 +94,11 @@ async fn comment(stores: &Stores, post_id: PostId, comment_id: CommentId) -> Res
 }
 
 async fn comment_like(stores: &Stores, post_id: PostId, comment_id: CommentId, user: UserId) -> Result<Vec<Notice>, Error> {
-    match comments::read(&stores.comments, comment_id).await? {
-        Some(comment) => Ok(vec![Notice::new(comment.author_id, Kind::CommentLike, user, subject(&comment))]),
-        None => {
-            gone::told_of(stores, post_id, comment_id).await?;
-            Ok(Vec::new())
-        }
-    }
+    let Some(comment) = comments::read(&stores.comments, comment_id).await? else {
+        gone::told_of(stores, post_id, comment_id).await?;
+        return Ok(Vec::new());
+    };
+    Ok(vec![Notice::new(comment.author_id, Kind::CommentLike, user, subject(&comment))])
 }
 
 fn subject(comment: &Comment) -> Subject {

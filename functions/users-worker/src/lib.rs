@@ -30,6 +30,8 @@ pub(crate) struct Stores {
     pub(crate) exports: Bucket,
     /// Where a deletion tells who keeps timelines.
     pub(crate) feed_fanout_queue: Sender,
+    /// Where it tells who keeps what people were told.
+    pub(crate) notification_queue: Sender,
     /// Where it tells who keeps posts.
     pub(crate) posts_queue: Sender,
 }
@@ -47,6 +49,7 @@ pub async fn run() -> Result<(), Error> {
         media: Bucket::from_env(&buckets, "MEDIA_BUCKET")?,
         exports: Bucket::from_env(&buckets, "EXPORTS_BUCKET")?,
         feed_fanout_queue: Sender::from_env(&aws, "FEED_FANOUT_QUEUE_URL")?,
+        notification_queue: Sender::from_env(&aws, "NOTIFICATION_QUEUE_URL")?,
         posts_queue: Sender::from_env(&aws, "POSTS_QUEUE_URL")?,
     };
     let dead_letters = DeadLetters::from_env(&aws, "USERS_DLQ_URL")?;

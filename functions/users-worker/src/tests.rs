@@ -58,6 +58,7 @@ pub(crate) async fn world() -> (Stores, Heard) {
         media: bucket.clone(),
         exports: bucket,
         feed_fanout_queue: queue("feed-fanout"),
+        notification_queue: queue("notifications"),
         posts_queue: queue("posts"),
     };
     (stores, heard)
@@ -224,7 +225,7 @@ async fn nothing_is_removed_that_others_still_write_and_what_is_made_of_somethin
     assert_eq!(told(&heard), []);
     assert_eq!(follow_counts(&stores.users, cyd).await.unwrap().followers, 0);
 
-    // Timelines first, for as long as it takes; then posts; edges last.
+    // Timelines first, for as long as it takes; then what was told of her, then posts; edges last.
     stores.let_time_pass(job).await;
     stores.overdue(job).await.unwrap();
     assert_eq!(told(&heard), [to("feed-fanout", None)]);
@@ -232,6 +233,10 @@ async fn nothing_is_removed_that_others_still_write_and_what_is_made_of_somethin
     assert_eq!(told(&heard), [to("feed-fanout", Some("FOLLOWER#1"))]);
     assert!(stores.traces(ada).await.contains(&format!("USER#{ada} FOLLOWER#{cyd}")));
     stores.removed(ada, job, "feed-fanout", None).await.unwrap();
+    assert_eq!(told(&heard), [to("notifications", None)]);
+    stores.removed(ada, job, "notifier", Some("PUBLISHED#1")).await.unwrap();
+    assert_eq!(told(&heard), [to("notifications", Some("PUBLISHED#1"))]);
+    stores.removed(ada, job, "notifier", None).await.unwrap();
     assert_eq!(told(&heard), [to("posts", None)]);
     // The buckets can't be reached: the message comes again, and the name is nobody else's yet.
     stores.removed(ada, job, "posts-worker", None).await.unwrap_err();
@@ -315,7 +320,7 @@ async fn a_deletion_that_does_not_get_on_fails_into_the_dead_letters_and_goes_on
     }
     assert_eq!(told(&heard), vec![to("feed-fanout", None); MOST_DRIVES as usize + 1]);
     let Failure::ForEver(reason) = stores.overdue(job).await.unwrap_err() else { panic!("it would only come again") };
-    assert_eq!(reason, format!("deletion {job} does not get on; it waits for: feed-fanout, posts-worker"));
+    assert_eq!(reason, format!("deletion {job} does not get on; it waits for: feed-fanout, notifier, posts-worker"));
     let failed = stores.job(job).await;
     assert_eq!((failed.course.status, failed.course.unfinished), (Status::Failed, None));
     assert!(failed.leaving.is_some() && failed.course.expires_at.is_none(), "nothing is lost");
