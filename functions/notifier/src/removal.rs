@@ -39,7 +39,7 @@ pub(crate) async fn remove(stores: &Stores, user: UserId, after: Option<String>,
     }
     let mut after = after.filter(|after| !after.is_empty());
     loop {
-        let page = removal::traces(&stores.posts, user, after, PAGE).await?;
+        let page = removal::traces_after(&stores.posts, user, after, PAGE).await?;
         for trace in &page.items {
             gone::post(stores, trace.post_id).await?;
         }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
 use utoipa::ToSchema;
 
 use crate::{CommentId, JobId, NotificationId, PostId, Time, UserId};
@@ -17,7 +18,7 @@ pub const LIFETIME: Duration = Duration::from_hours(90 * 24);
 /// taken back.
 pub const MOST_ACTORS: usize = 10;
 
-/// So many characters of a comment are shown.
+/// So many graphemes of a comment are shown.
 pub const MOST_EXCERPT: usize = 100;
 
 /// What somebody is told of.
@@ -118,10 +119,10 @@ impl Subject {
     }
 }
 
-/// How a text begins, on one line: at most [`MOST_EXCERPT`] characters, up to the end of a word where there is one near.
+/// How a text begins, on one line: at most [`MOST_EXCERPT`] graphemes, up to the end of a word where there is one near.
 pub fn excerpt(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let Some((end, _)) = line.char_indices().nth(MOST_EXCERPT) else { return line };
+    let Some((end, _)) = line.grapheme_indices(true).nth(MOST_EXCERPT) else { return line };
     let (cut, rest) = line.split_at(end);
     // Within a word, if that does not leave too little.
     let whole = cut.rfind(' ').filter(|space| !rest.starts_with(' ') && *space * 2 > cut.len());

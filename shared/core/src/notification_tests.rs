@@ -266,5 +266,7 @@ fn an_excerpt_is_one_line_of_a_hundred_characters_and_ends_with_a_word() {
     assert_eq!(excerpt(&"word ".repeat(20)), "word ".repeat(20).trim_end());
     assert_eq!(excerpt(&"words ".repeat(20)), format!("{}\u{2026}", "words ".repeat(16).trim_end()));
     assert_eq!(excerpt(&"\u{11f}".repeat(101)), format!("{}\u{2026}", "\u{11f}".repeat(100)));
+    let family = "\u{1f469}\u{200d}\u{1f467}";
+    assert_eq!(excerpt(&family.repeat(101)), format!("{}\u{2026}", family.repeat(100)));
     assert_eq!(excerpt(&format!("a {}", "x".repeat(200))), format!("a {}\u{2026}", "x".repeat(98)));
 }

@@ -81,6 +81,11 @@ pub fn count(name: &str, amount: usize) {
     });
 }
 
+/// A number on the current line, as it stands: for tests of what something costs.
+pub fn number(name: &str) -> f64 {
+    LINE.try_with(|line| line.borrow().fields.get(name).and_then(Value::as_f64)).ok().flatten().unwrap_or(0.0)
+}
+
 /// Says what the work turned out to be, where it is only known once it has begun.
 pub fn operation(name: &str) {
     let _ = LINE.try_with(|line| name.clone_into(&mut line.borrow_mut().work.operation));

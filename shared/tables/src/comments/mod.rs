@@ -7,6 +7,7 @@
 //! | Tombstone | where the comment was | | `id`, `post_id`, `parent_id`, `created_at`, `likes`, `reply_count`, `deleted_at`; speaks `comment.deleted` | comments-worker |
 //! | Locator | `COMMENT#{comment}` | `COMMENT` | `post_id`, `parent_id`: where the comment is; of a deleted one `deleted_at`, `expires_at` alone | the service, notifier |
 //! | Like | `VIEWER#{user}` | `LIKED#{comment}` | `thread`: `pk` of the comment; `marked_at`, `marked` (`LIKES#{comment}`): in `ByMark`; speaks `comment.liked` | the service, notifier |
+//! | Reminder | `REMOVAL#{post}` | `REMOVAL` | speaks `post.deleted` again, where there is more to remove than there was time for | comments-worker |
 //! | Counter | `COUNTS#{post}` | `COMMENTS#{shard}` | `count` of a post's comments, replies included | all that show posts |
 //!
 //! Whatever is made of a comment changes with it in one transaction, so these hold at any moment:
@@ -18,8 +19,11 @@
 //! The replies to a tombstone are there for nobody, and are no longer counted, though their items go later: whatever is done to a reply
 //! is conditional on its parent.
 
+mod change;
+mod likes;
 mod presence;
 mod read;
+pub mod removal;
 
 use tintype_core::{CommentId, PostId, UserId, comment::Comment};
 
@@ -28,8 +32,10 @@ use crate::{
     counters::{self, MOST_SHARDS},
 };
 
+pub use change::{Creation, create, delete};
+pub use likes::{Like, Liking, begin_liking, end_liking, liked_of};
 pub use presence::there;
-pub use read::{Found, find, is_liked, read};
+pub use read::{Found, all_at, find, is_known, is_liked, page, read, written_after};
 
 const COUNT: &str = "COMMENTS";
 
@@ -93,7 +99,7 @@ pub fn like(user: UserId, comment: CommentId) -> Key {
 }
 
 /// `marked` of a comment's likes.
-pub fn likes(comment: CommentId) -> String {
+pub fn likes_of(comment: CommentId) -> String {
     format!("LIKES#{comment}")
 }
 

@@ -1,10 +1,14 @@
 //! Comments to read: one by its id, a page of a thread, and what a viewer likes of them.
 
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::{Deserialize, Serialize};
 use tintype_core::{CommentId, PostId, Time, UserId, comment::Comment, name::Username};
 
-use super::{Thread, like, locator};
-use crate::{Error, Key, Table};
+use super::{COMMENTS, Thread, like, locator, sort_key};
+use crate::{
+    Error, Key, Page, Table,
+    table::{Query, failure, read_units, text},
+};
 
 /// An item of a thread: a comment, or the tombstone of one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -70,7 +74,79 @@ pub async fn find(comments: &Table, comment: CommentId) -> Result<Option<Found>,
     Ok(own.filter(|_| is_reachable).map(|comment| Found { comment, parent }))
 }
 
+/// Whether there is, or was of late, a comment with this id.
+pub async fn is_known(comments: &Table, comment: CommentId) -> Result<bool, Error> {
+    Ok(comments.get::<Key>(&locator(comment), true).await?.is_some())
+}
+
 /// Whether `user` likes a comment, as of now.
 pub async fn is_liked(comments: &Table, comment: CommentId, user: UserId) -> Result<bool, Error> {
     Ok(comments.get::<Key>(&like(user, comment), true).await?.is_some())
+}
+
+/// How many items are looked at at once where few of them may be shown.
+const LOOKED_AT: usize = 200;
+/// How often that is done for a page.
+const MOST_ROUNDS: usize = 4;
+
+/// A page of a thread's comments, oldest first, without those whose authors are hidden; as it stands now. It is filled up with what comes
+/// after those who are left out. Where very many are, it is short, and says all the same where the next one starts.
+///
+/// What is there all along is on exactly one page, whatever is written meanwhile: comments are sorted by their ids, which rise.
+pub async fn page(
+    comments: &Table,
+    thread: Thread,
+    after: Option<String>,
+    limit: usize,
+    is_hidden: impl Fn(UserId) -> bool,
+) -> Result<Page<Comment>, Error> {
+    let mut query = Query { pk: thread.pk(), prefix: Some(COMMENTS), after, descending: false, consistent: true, limit };
+    let mut found: Vec<Comment> = Vec::new();
+    for round in 1.. {
+        let read: Page<Record> = comments.query(query.clone()).await?;
+        let shown = read.items.into_iter().filter_map(Record::comment).filter(|comment| !is_hidden(comment.author_id));
+        found.extend(shown);
+        if found.len() > limit {
+            found.truncate(limit);
+            let next = found.last().map(|last| sort_key(last.id));
+            return Ok(Page { items: found, next });
+        }
+        // Filled exactly: whether anything that is shown comes after it, the next page finds out.
+        if found.len() == limit || read.next.is_none() || round >= MOST_ROUNDS {
+            return Ok(Page { items: found, next: read.next });
+        }
+        query = Query { after: read.next, limit: LOOKED_AT, ..query };
+    }
+    unreachable!("the last round returns")
+}
+
+/// Some of what a person has written, by its place in the table, as of a moment ago; and after which to go on.
+pub async fn written_after(comments: &Table, author: UserId, after: Option<&Key>, limit: i32) -> Result<(Vec<Key>, Option<Key>), Error> {
+    let author = text(author.to_string());
+    let start = after.map(|after| {
+        let mut start = after.item();
+        start.insert("author_id".to_owned(), author.clone());
+        start
+    });
+    let request = comments
+        .client
+        .query()
+        .table_name(&comments.name)
+        .index_name("ByAuthor")
+        .key_condition_expression("author_id = :author")
+        .expression_attribute_values(":author", author)
+        .set_exclusive_start_key(start)
+        .limit(limit)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let answer = Box::pin(request.send()).await.map_err(failure)?;
+    read_units(answer.consumed_capacity.as_slice());
+    let next = answer.last_evaluated_key.map(serde_dynamo::from_item).transpose()?;
+    let keys = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+    Ok((keys, next))
+}
+
+/// The comments at these places that are there, in no order.
+pub async fn all_at(comments: &Table, keys: &[Key]) -> Result<Vec<Comment>, Error> {
+    let records: Vec<Record> = comments.batch_get(keys, true).await?;
+    Ok(records.into_iter().filter_map(Record::comment).collect())
 }
