@@ -26,6 +26,7 @@ mod leaks;
 mod limits;
 mod log_ins;
 mod mutes;
+mod notifications;
 mod openapi;
 mod pages;
 mod photos;
