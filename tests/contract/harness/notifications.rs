@@ -34,25 +34,26 @@ pub(crate) fn new(kind: &str, actors: &[&Person]) -> String {
 pub(crate) async fn is_told(person: &Person, expected: &[String]) {
     let mut last = Vec::new();
     let news = expected.iter().filter(|line| line.ends_with('*')).count() as u64;
-    let waiting = until(&format!("{} is told {expected:?}", person.username), TOLD, async || {
+    until(&format!("{} is told {expected:?}", person.username), TOLD, async || {
         let now = told(person).await;
         if now != last {
             println!("{}: {now:?}", person.username);
             last.clone_from(&now);
         }
         (now == expected && unread(person).await == news).then_some(())
-    });
-    waiting.await;
+    })
+    .await;
 }
 
 /// The same, but in whatever order.
 pub(crate) async fn is_told_somehow(person: &Person, expected: &[String]) {
     let mut expected = expected.to_vec();
+    let news = expected.iter().filter(|line| line.ends_with('*')).count() as u64;
     expected.sort();
     until(&format!("{} is told {expected:?} in any order", person.username), TOLD, async || {
         let mut now = told(person).await;
         now.sort();
-        (now == expected && unread(person).await == expected.iter().filter(|line| line.ends_with('*')).count() as u64).then_some(())
+        (now == expected && unread(person).await == news).then_some(())
     })
     .await;
 }
