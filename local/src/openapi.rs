@@ -43,7 +43,7 @@ fn tags() -> Vec<Tag> {
         ("accounts", "Signing up, passwords and second factors, leaving, and taking it all along"),
         ("sessions", "Logging in, and the devices that are"),
         ("users", "Profiles and pictures; who follows, blocks or mutes whom"),
-        ("posts", "Upload tickets, posts, and their deletion"),
+        ("posts", "Upload tickets, and posts: to read, to change, to like and to save, and their deletion"),
         ("feed", "The home timeline"),
         ("notifications", "What others have done that concerns one"),
         ("service", "The API itself"),

@@ -12,7 +12,7 @@ use crate::{
         Caller, Person, Ticket,
         client::Answer,
         inside::Inside,
-        people::PASSWORD,
+        people::{PASSWORD, ids},
         photographs::{publish, small_photo},
         until,
     },
@@ -94,6 +94,13 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     }
     let (kept, deleted) = (publish(&ada, "kept").await, publish(&ada, "deleted").await);
     until("followers get the posts", SETTLES, async || (bob.feed().await.len() == 2).then_some(())).await;
+    // Hers are liked and saved by others, the deleted one too, and his by her.
+    let his = id(&publish(&bob, "his").await);
+    for (person, post) in [(&bob, &kept), (&bob, &deleted), (&ada, &json!({"id": his})), (&cyd, &json!({"id": his})), (&ada, &kept)] {
+        for mark in ["like", "save"] {
+            person.put(&format!("/posts/{}/{mark}", id(post))).await.expect(200);
+        }
+    }
     ada.delete(&format!("/posts/{}", id(&deleted))).await.expect(204);
     cyd.unfollow(&ada).await;
     for (person, whom, what) in [(&ada, &bob, "mute"), (&dan, &ada, "mute"), (&ada, &eve, "block"), (&cyd, &ada, "block")] {
@@ -142,6 +149,13 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
         pair(&partition(&cyd), format!("FENCE#{me}#BLOCKING")),
         pair("COUNTS#", me.clone()),
         pair("private/", kept.clone()),
+        pair(&format!("VIEWER#{}", ada.id), format!("MARK#{his}#LIKED")),
+        pair(&format!("VIEWER#{}", ada.id), format!("MARK#{his}#SAVED")),
+        pair(&format!("VIEWER#{}", ada.id), "\"SAVED#".to_owned()),
+        pair(&format!("VIEWER#{}", bob.id), format!("MARK#{kept}#LIKED")),
+        pair(&format!("VIEWER#{}", bob.id), format!("MARK#{deleted}#SAVED")),
+        pair(&format!("COUNTS#{kept}"), "LIKES#".to_owned()),
+        pair(&format!("COUNTS#{deleted}"), "LIKES#".to_owned()),
         pair("public/avatars/", me.clone()),
         pair("uploads/avatars/", LEFT_BEHIND.to_owned()),
         pair(&format!("exports/{me}/"), ".tar".to_owned()),
@@ -167,8 +181,11 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     avatars::upload(&ada, &portrait, &photo).await.expect(200);
     nothing_is_left().await;
 
-    bob.counts_become([0, 1, 0]).await;
+    bob.counts_become([1, 1, 0]).await;
     cyd.counts_become([0, 0, 1]).await;
+    assert_eq!(bob.get(&format!("/posts/{his}")).await.expect(200)["counts"]["likes"], 1, "cyd still likes it");
+    assert_eq!(ids(&bob.list(&format!("/posts/{his}/likes")).await), [cyd.id.clone()]);
+    assert!(bob.list("/me/saved").await.is_empty());
     assert_eq!(bob.list(&format!("/users/{}/followers", bob.username)).await[0]["id"], cyd.id);
     // Name and address are as good as new.
     let again = json!({"username": ada.username, "email": ada.email, "password": PASSWORD});

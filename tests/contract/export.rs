@@ -47,7 +47,11 @@ async fn an_archive_has_all_that_a_person_has_made_and_nothing_of_others_that_is
     cyd.put(&format!("/users/{}/block", ada.username)).await.expect(200);
     let large = telephone_photo(1, 1200, 1600);
     let post = publish_files(&ada, "Two of them #sea", &[("image/jpeg", &large), ("image/jpeg", &small_photo())]).await;
-    publish(&bob, "not hers").await;
+    let his = publish(&bob, "not hers").await["id"].as_str().expect("an id").to_owned();
+    for mark in ["like", "save"] {
+        ada.put(&format!("/posts/{his}/{mark}")).await.expect(200);
+    }
+    ada.put(&format!("/posts/{}/like", post["id"].as_str().expect("an id"))).await.expect(200);
 
     let answer = ada.post("/me/export", json!({})).await.expect(202);
     let location = answer.header("location").expect("a location").to_owned();
@@ -68,6 +72,10 @@ async fn an_archive_has_all_that_a_person_has_made_and_nothing_of_others_that_is
     let account = json("account.json");
     assert_eq!((&account["username"], &account["email"], &account["bio"]), (&json!(ada.username), &json!(ada.email), &json!("Analyst")));
     assert_eq!((json("following.json"), json("followers.json")), (json!([bob.username]), json!([bob.username])));
+    let marked = |path: &str| json(path).as_array().expect("marks").iter().map(|mark| mark["post_id"].clone()).collect::<Vec<_>>();
+    assert_eq!(marked("saved.json"), [json!(his)]);
+    assert_eq!(marked("likes.json"), [post["id"].clone(), json!(his)]);
+    assert!(json("likes.json")[0]["liked_at"].is_string() && json("saved.json")[0]["saved_at"].is_string());
     assert_eq!(json("sessions.json").as_array().expect("sessions").len(), 1);
     let folder = format!("posts/{}", post["id"].as_str().expect("an id"));
     let told = json(&format!("{folder}/post.json"));

@@ -50,7 +50,7 @@ async fn a_feed_shows_a_post_as_its_own_page_does() {
     bob.follow(&ada).await;
     let post = publish(&ada, "the same").await;
     shows(&bob, &id(&post)).await;
-    assert_eq!(bob.list("/feed").await, [Caller::nobody().get(&format!("/posts/{}", id(&post))).await.expect(200).body]);
+    assert_eq!(bob.list("/feed").await, [bob.get(&format!("/posts/{}", id(&post))).await.expect(200).body]);
 }
 
 #[tokio::test]

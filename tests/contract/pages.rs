@@ -14,6 +14,11 @@ fn next_cursor(body: &Value) -> String {
     body["next_cursor"].as_str().expect("there is a next page").to_owned()
 }
 
+/// What a cursor has in it: anybody can read it.
+pub(crate) fn inside(cursor: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).expect("base64")).expect("JSON")
+}
+
 #[tokio::test]
 async fn pages_of_any_size_hold_every_item_once_in_the_same_order() {
     let bob = Person::sign_up("bob").await;
@@ -73,7 +78,7 @@ async fn a_cursor_whose_key_somebody_made_up_is_refused() {
     }
     for path in [format!("/users/{}/followers", ada.username), format!("/users/{}/posts", ada.username), "/sessions".to_owned()] {
         let cursor = next_cursor(&ada.get(&format!("{path}?limit=1")).await.expect(200).body);
-        let inside: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&cursor).expect("base64")).expect("JSON");
+        let inside = inside(&cursor);
         let key = inside["k"].as_str().expect("a key");
         let (prefix, _) = key.split_once('#').expect("a key has parts");
         for made_up in ["", "x", "ACCOUNT", prefix, &format!("{prefix}#"), &format!("{prefix}#x"), &format!("{key}x"), &"x".repeat(2000)] {

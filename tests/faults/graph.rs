@@ -15,7 +15,8 @@ use crate::{
 const FAULTS: &str = "dynamodb:conflict=0.1,throttle=0.1,lost_answer=0.1;streams:duplicate=0.3,reorder=0.3;users-worker:kill=0.1;seed=11";
 const PATIENCE: Duration = Duration::from_mins(2);
 
-async fn sign_up(nobody: &Caller, name: &str) -> Person {
+/// Somebody who tries again what fails.
+pub(crate) async fn sign_up(nobody: &Caller, name: &str) -> Person {
     until("somebody signs up", PATIENCE, async || match Person::try_to_sign_up_at(nobody, name).await {
         Ok(person) => Some(person.patient()),
         // Whether the account is there nobody knows: the next attempt is somebody else.

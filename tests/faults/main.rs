@@ -12,6 +12,7 @@ mod crashes;
 mod demo;
 mod graph;
 mod leaving;
+mod likes;
 mod notifications;
 mod operator;
 mod private_media;

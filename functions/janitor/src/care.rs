@@ -1,6 +1,6 @@
 //! What an overdue post needs.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Instant};
 
 use lambda_runtime::Error;
 use tintype_core::{
@@ -8,7 +8,7 @@ use tintype_core::{
     media::{self, UploadKey},
     post::Failure,
 };
-use tintype_tables::posts::{self, PROCESSING_TIME, Record};
+use tintype_tables::posts::{self, PROCESSING_TIME, Record, marks};
 
 use crate::Stores;
 
@@ -39,8 +39,8 @@ impl Need {
     }
 }
 
-/// Does what the post needs; answers what that was.
-pub(crate) async fn look_after(stores: &Stores, post_id: PostId) -> Result<&'static str, Error> {
+/// Does what the post needs, the long part of it until time is `up`; answers what that was.
+pub(crate) async fn look_after(stores: &Stores, post_id: PostId, up: Instant) -> Result<&'static str, Error> {
     // Listed before the record is read: an upload goes after its photo is in the record, so a photo that is in neither never came.
     let uploads = stores.uploads.keys(&media::uploads_of(post_id)).await?;
     let uploads: HashSet<UploadKey> = uploads.iter().filter_map(|key| key.parse().ok()).collect();
@@ -50,7 +50,7 @@ pub(crate) async fn look_after(stores: &Stores, post_id: PostId) -> Result<&'sta
     let name = need.as_str();
     match need {
         Need::Nothing => {}
-        Need::Sweep => sweep(stores, post_id, now).await?,
+        Need::Sweep => sweep(stores, &record, now, up).await?,
         Need::Fail(failure) => {
             posts::fail(&stores.posts, post_id, failure, now).await?;
         }
@@ -84,10 +84,16 @@ fn failure(code: &str, photo: usize, what_happened: &str) -> Failure {
     Failure { code: code.to_owned(), detail: format!("Photo {} {what_happened}", photo + 1), photo: Some(photo) }
 }
 
-async fn sweep(stores: &Stores, post_id: PostId, now: Time) -> Result<(), Error> {
+/// Files go at once, and what people have marked once nobody marks any more. Marks may be many: what is left when the time is up has the
+/// next round, for the post stays overdue.
+async fn sweep(stores: &Stores, record: &Record, now: Time, up: Instant) -> Result<(), Error> {
+    let post_id = record.post.id;
     let [public, private] = media::variants_of(post_id);
     for (bucket, prefix) in [(&stores.uploads, media::uploads_of(post_id)), (&stores.media, public), (&stores.media, private)] {
         bucket.delete(&bucket.keys(&prefix).await?).await?;
+    }
+    if record.is_past_marking(now) && !marks::remove_of_post(&stores.posts, post_id, up).await? {
+        return Ok(());
     }
     posts::swept(&stores.posts, post_id, now).await?;
     Ok(())

@@ -7,7 +7,7 @@
 mod care;
 mod jobs;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use futures::future::{join, join_all};
@@ -26,6 +26,10 @@ use tintype_telemetry::{self as telemetry, Outcome, Work};
 const MOST_POSTS: usize = 25;
 /// How long a post that could not be looked after lets others go first: else 25 such posts would keep their shard for themselves.
 const PAUSE: Duration = Duration::from_mins(10);
+/// How long a round goes on removing what people have marked, of which there may be very much: the next round begins after a minute.
+const MARKING_TIME: Duration = Duration::from_secs(25);
+/// Of it, how long one post may take: a much liked one must not keep its shard from all others.
+const MARKING_TIME_OF_A_POST: Duration = Duration::from_secs(5);
 
 /// What the function reads and writes.
 struct Stores {
@@ -62,8 +66,8 @@ async fn handle(stores: &Stores, event: LambdaEvent<IgnoredAny>) -> Result<(), E
 
 /// Each shard is worked off whatever becomes of the others. The round fails if anything in it did: the alarm rings on failed rounds.
 async fn round(stores: &Stores, work: &Work) -> Result<(), Error> {
-    let now = Time::now();
-    let shards = (0..UNFINISHED_SHARDS).map(|shard| look_after_shard(stores, shard, now, work));
+    let (now, up) = (Time::now(), Instant::now() + MARKING_TIME);
+    let shards = (0..UNFINISHED_SHARDS).map(|shard| look_after_shard(stores, shard, now, up, work));
     let (shards, jobs) = join(join_all(shards), jobs::announce(stores, now)).await;
     let shards: Result<Vec<Tally>, Error> = shards.into_iter().collect();
     let result = shards.and_then(|shards| total(&shards)).and(jobs);
@@ -84,21 +88,22 @@ fn total(shards: &[Tally]) -> Result<(), Error> {
 }
 
 /// Looks after the most overdue posts of a shard, one after the other.
-async fn look_after_shard(stores: &Stores, shard: u8, now: Time, work: &Work) -> Result<Tally, Error> {
+async fn look_after_shard(stores: &Stores, shard: u8, now: Time, up: Instant, work: &Work) -> Result<Tally, Error> {
     let overdue = posts::overdue(&stores.posts, shard, now, MOST_POSTS).await?;
     let mut failed = 0;
     for &post_id in &overdue {
         let work = Work { operation: "post".to_owned(), ..work.clone() };
         // Why one fails is in its own line.
-        let outcome = telemetry::observe(work, look_after(stores, post_id, now), |outcome| *outcome).await;
+        let outcome = telemetry::observe(work, look_after(stores, post_id, now, up), |outcome| *outcome).await;
         failed += usize::from(outcome == Outcome::Failed);
     }
     Ok(Tally { overdue: overdue.len(), failed })
 }
 
-async fn look_after(stores: &Stores, post_id: PostId, now: Time) -> Outcome {
+async fn look_after(stores: &Stores, post_id: PostId, now: Time, up: Instant) -> Outcome {
     telemetry::field("post.id", post_id.to_string());
-    match Box::pin(care::look_after(stores, post_id)).await {
+    let up = up.min(Instant::now() + MARKING_TIME_OF_A_POST);
+    match Box::pin(care::look_after(stores, post_id, up)).await {
         Ok(done) => {
             telemetry::field("post.care", done);
             Outcome::Ok

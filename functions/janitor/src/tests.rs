@@ -8,12 +8,13 @@ use serde_json::json;
 use tintype_core::{
     JobId, UserId,
     event::{Event, What},
-    post::{ContentType, Draft, Photo, Post},
+    media::Place,
+    post::{ContentType, Draft, Photo, Post, Rendition},
 };
 use tintype_tables::{
     Key,
     jobs::{self as job_items, Deletion, Leaving},
-    posts::{PROCESSING_TIME, TICKET_LIFETIME},
+    posts::{PROCESSING_TIME, TICKET_LIFETIME, marks},
     table::{number, text},
     users,
 };
@@ -68,16 +69,20 @@ async fn empty_tables() -> Client {
 }
 
 fn table(name: &str) -> serde_json::Value {
+    let index = |name: &str, hash: &str, range: &str| {
+        json!({
+            "IndexName": name,
+            "KeySchema": [{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        })
+    };
+    let attributes = ["pk", "sk", "unfinished", "deadline", "marked", "marked_at"];
     json!({
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": (["pk", "sk", "unfinished", "deadline"].map(|name| json!({"AttributeName": name, "AttributeType": "S"}))),
+        "AttributeDefinitions": attributes.map(|name| json!({"AttributeName": name, "AttributeType": "S"})),
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "ByDeadline",
-            "KeySchema": [{"AttributeName": "unfinished", "KeyType": "HASH"}, {"AttributeName": "deadline", "KeyType": "RANGE"}],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }],
+        "GlobalSecondaryIndexes": [index("ByDeadline", "unfinished", "deadline"), index("ByMark", "marked", "marked_at")],
     })
 }
 
@@ -131,6 +136,84 @@ async fn posts_that_can_not_be_looked_after_let_others_go_first_and_fail_the_rou
     assert_eq!(overdue_at(&stores, Time::now()).await, 0);
     assert_eq!(overdue_at(&stores, Time::now().plus(PAUSE)).await, 2);
     run_round(&stores).await.unwrap();
+}
+
+/// A bucket in which there is nothing.
+async fn empty_bucket() -> Bucket {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+                    if !head.ends_with(b"\r\n\r\n") {
+                        continue;
+                    }
+                    assert!(head.starts_with(b"GET "), "there is nothing to delete");
+                    head.clear();
+                    let list = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: {}\r\n\r\n{list}", list.len());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version_latest()
+        .region(aws_sdk_s3::config::Region::new("us-east-1"))
+        .credentials_provider(aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+        .force_path_style(true);
+    Bucket::new(&aws_sdk_s3::Client::from_conf(config.build()), "none")
+}
+
+/// What is about a post in the table: `pk sk`.
+async fn about(stores: &Stores, post_id: PostId) -> Vec<String> {
+    let items = stores.posts.client.scan().table_name("posts").send().await.unwrap().items.unwrap_or_default();
+    let keys = items.iter().map(|item| format!("{} {}", item["pk"].as_s().unwrap(), item["sk"].as_s().unwrap()));
+    keys.filter(|key| key.contains(&post_id.to_string())).collect()
+}
+
+/// As if a post had been deleted so long ago, and its time were up.
+async fn let_time_pass(stores: &Stores, post_id: PostId, since: Duration) {
+    let then = i64::try_from(since.as_millis()).unwrap();
+    let then = Time::from_millis(Time::now().as_millis() - then).unwrap().to_string();
+    let update = stores.posts.client.update_item().table_name("posts").set_key(Some(posts::key(post_id).item()));
+    let update = update.update_expression("SET deleted_at = :then, deadline = :then").expression_attribute_values(":then", text(then));
+    update.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_people_have_marked_of_a_deleted_post_goes_once_nobody_can_be_marking_it_any_more() {
+    let bucket = empty_bucket().await;
+    let stores = Stores { uploads: bucket.clone(), media: bucket, ..stores(empty_tables().await) };
+    let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16))];
+    let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
+    let post = Post::new(draft, Time::now());
+    let (post_id, now) = (post.id, Time::now());
+    posts::create(&stores.posts, post.clone()).await.unwrap();
+    let rendition = Rendition { width: 1, height: 1, blurhash: String::new(), variants: vec![] };
+    posts::finish_photo(&stores.posts, post_id, 0, rendition, Place::Public, now).await.unwrap();
+    for fan in [UserId::new(), UserId::new(), UserId::new()] {
+        marks::like(&stores.posts, &post, fan, now).await.unwrap();
+        marks::save(&stores.posts, post_id, fan, now).await.unwrap();
+    }
+    assert!(posts::delete(&stores.posts, post_id, now).await.unwrap());
+    let before = about(&stores, post_id).await;
+
+    run_round(&stores).await.unwrap();
+    // Somebody who had read the post before likes it now.
+    marks::like(&stores.posts, &post, UserId::new(), now).await.unwrap();
+    assert!(about(&stores, post_id).await.len() > before.len() && overdue_at(&stores, Time::now()).await == 0);
+
+    let_time_pass(&stores, post_id, Duration::from_mins(11)).await;
+    assert_eq!(overdue_at(&stores, Time::now()).await, 1);
+    run_round(&stores).await.unwrap();
+    let left = about(&stores, post_id).await;
+    assert_eq!(left.len(), 2, "the tombstone, and what lists it: {left:?}");
+    assert_eq!(overdue_at(&stores, Time::now().plus(Duration::from_hours(1))).await, 0);
 }
 
 #[tokio::test]

@@ -3,15 +3,20 @@
 //! Nobody can post in their name any more when this is asked for, and nobody finds their posts in a timeline: the job has waited for both
 //! ([`tintype_tables::jobs`]). What may still go on is work on posts that were there, at photographs uploaded with a ticket that is
 //! still good, or moved. So a post's item goes first ([`tintype_tables::posts::removal`]): whoever works on the post finds none after
-//! having written a file, and takes it back. Then all files under the post's prefixes go, and at last what lists it. Each post that
-//! has gone is progress: killed or out of time, this goes on with those that are left.
+//! having written a file, and takes it back. Then all files under the post's prefixes go, and what others have marked of it, and at last
+//! what lists it. Each post that has gone is progress: killed or out of time, this goes on with those that are left.
+//!
+//! What the person has marked of others' posts is taken back like by like, so that counts stay exact.
 
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tintype_core::{JobId, UserId, event::What, media};
 use tintype_queues::Failure;
-use tintype_tables::posts::removal::{self, Trace};
+use tintype_tables::posts::{
+    marks,
+    removal::{self, Trace},
+};
 use tintype_telemetry as telemetry;
 
 use crate::Stores;
@@ -34,6 +39,9 @@ pub(crate) async fn remove_all(stores: &Stores, user_id: UserId, job_id: JobId) 
 
 /// Whether nothing is left; `false` if the time was `up` before.
 async fn remove_until(stores: &Stores, user_id: UserId, up: Instant) -> Result<bool, Failure> {
+    if !marks::take_back_all(&stores.posts, user_id, up).await? {
+        return Ok(false);
+    }
     loop {
         // The first ones each time: what has just been published has gone from one list to another.
         let traces = removal::traces_of(&stores.posts, user_id, PAGE).await?;
@@ -42,19 +50,26 @@ async fn remove_until(stores: &Stores, user_id: UserId, up: Instant) -> Result<b
             return Ok(true);
         }
         telemetry::count("removal.posts", traces.len());
-        stream::iter(traces.iter().map(|trace| remove(stores, trace))).buffer_unordered(PARALLEL).try_collect::<()>().await?;
-        if Instant::now() >= up {
+        let removed = stream::iter(traces.iter().map(|trace| remove(stores, trace, up))).buffer_unordered(PARALLEL);
+        let are_gone: Vec<bool> = removed.try_collect().await?;
+        if Instant::now() >= up || are_gone.contains(&false) {
             return Ok(false);
         }
     }
 }
 
-async fn remove(stores: &Stores, trace: &Trace) -> Result<(), Failure> {
-    removal::remove_item(&stores.posts, trace.post_id).await?;
-    let [public, private] = media::variants_of(trace.post_id);
-    for (bucket, prefix) in [(&stores.uploads, media::uploads_of(trace.post_id)), (&stores.media, public), (&stores.media, private)] {
+/// Removes all of a post; `false` if the time was up before.
+async fn remove(stores: &Stores, trace: &Trace, up: Instant) -> Result<bool, Failure> {
+    let post_id = trace.post_id;
+    removal::remove_item(&stores.posts, post_id).await?;
+    let [public, private] = media::variants_of(post_id);
+    for (bucket, prefix) in [(&stores.uploads, media::uploads_of(post_id)), (&stores.media, public), (&stores.media, private)] {
         bucket.delete(&bucket.keys(&prefix).await?).await?;
     }
+    // Nobody can be liking it any more: its author's card has been gone for longer than that takes.
+    if !marks::remove_of_post(&stores.posts, post_id, up).await? {
+        return Ok(false);
+    }
     removal::remove_trace(&stores.posts, trace).await?;
-    Ok(())
+    Ok(true)
 }

@@ -85,6 +85,55 @@ async fn what_is_no_post_is_refused_where_it_goes_wrong() {
     }
 }
 
+/// The event of a request to change a post so.
+fn edit(body: &Value) -> Value {
+    let mut event = event("edit");
+    event["body"] = body.to_string().into();
+    event
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_an_edit_is_said_at_once_and_what_is_right_is_not_asked_for() {
+    assert_eq!(pointers(&event("edit-invalid")).await, ["/caption", "/location/name", "/location/lat", "/photos/0/alt_text"]);
+    for (body, pointer) in [
+        (json!({"caption": "x".repeat(2201)}), "/caption"),
+        (json!({"caption": 1}), "/caption"),
+        (json!({"location": {"name": "Here", "lat": 1}}), "/location/lng"),
+        (json!({"comments_enabled": "yes"}), "/comments_enabled"),
+        (json!({"photos": [{"alt_text": "Which?"}]}), "/photos/0/index"),
+        (json!({"status": "published"}), "/status"),
+    ] {
+        assert_eq!(pointers(&edit(&body)).await, [pointer], "{body}");
+    }
+    for body in [json!({}), json!({"caption": null, "location": null}), json!({"photos": [{"index": 0, "alt_text": null}]})] {
+        let (status, ..) = answer(&edit(&body)).await;
+        assert_eq!(status, 503, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_was_made_up_leads_nowhere() {
+    let list = |name: &str| {
+        if name == "list-saved" { "saved by 0193a1f0-0000-7000-8000-00000000000b" } else { "likes of 0193a1f0-0000-7000-8000-0000000000d1" }
+    };
+    for (name, key, is_one) in [
+        ("list-saved", "SAVED#2026-11-20T12:00:00.000Z#0193a1f0-0000-7000-8000-0000000000d1", true),
+        ("list-saved", "MARK#0193a1f0-0000-7000-8000-0000000000d1#LIKED", false),
+        ("list-likes", "2026-11-20T12:00:00.000Z#0193a1f0-0000-7000-8000-00000000000b", true),
+        // Where all in between are hidden.
+        ("list-likes", "2026-11-20T12:00:00.000Z#", true),
+        ("list-likes", "2026-11-20T12:00:00.000Z", false),
+        ("list-likes", "2026-11-20T12:00:00.000Z#~", false),
+    ] {
+        let mut event = event(name);
+        let cursor = tintype_core::cursor::encode(list(name), key);
+        event["queryStringParameters"] = json!({"cursor": cursor});
+        event["multiValueQueryStringParameters"] = json!({"cursor": [cursor]});
+        let (status, ..) = answer(&event).await;
+        assert_eq!(status.as_u16(), if is_one { 503 } else { 422 }, "{key}");
+    }
+}
+
 #[tokio::test]
 async fn limits_are_counted_in_characters_and_after_trimming() {
     let caption = format!(" {} ", "é".repeat(2200));
@@ -126,7 +175,21 @@ async fn what_names_no_post_is_not_found() {
 
 #[tokio::test]
 async fn without_its_stores_every_route_says_that_it_is_unavailable() {
-    for name in ["create", "read", "read-anonymous", "delete", "list-unpublished", "list-published"] {
+    for name in [
+        "create",
+        "read",
+        "read-anonymous",
+        "edit",
+        "delete",
+        "list-unpublished",
+        "list-published",
+        "like",
+        "unlike",
+        "list-likes",
+        "save",
+        "unsave",
+        "list-saved",
+    ] {
         let (status, headers, problem) = answer(&event(name)).await;
         assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("unavailable")), "{name}");
         assert_eq!(problem["request_id"], "c6af9ac6-7b61-11e6-9a41-93e8deadbeef");
@@ -140,7 +203,14 @@ fn the_description_names_every_route_and_parameter() {
     for (path, method) in [
         ("/posts", "post"),
         ("/posts/{post_id}", "get"),
+        ("/posts/{post_id}", "patch"),
         ("/posts/{post_id}", "delete"),
+        ("/posts/{post_id}/like", "put"),
+        ("/posts/{post_id}/like", "delete"),
+        ("/posts/{post_id}/likes", "get"),
+        ("/posts/{post_id}/save", "put"),
+        ("/posts/{post_id}/save", "delete"),
+        ("/me/saved", "get"),
         ("/me/posts", "get"),
         ("/users/{username}/posts", "get"),
     ] {

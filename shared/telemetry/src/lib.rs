@@ -81,9 +81,9 @@ pub fn count(name: &str, amount: usize) {
     });
 }
 
-/// A number on the current line, as it stands: for tests of what something costs.
+/// A number on the current line, as it is by now; zero if it is not there.
 pub fn number(name: &str) -> f64 {
-    LINE.try_with(|line| line.borrow().fields.get(name).and_then(Value::as_f64)).ok().flatten().unwrap_or(0.0)
+    LINE.try_with(|line| line.borrow().fields.get(name).and_then(Value::as_f64)).ok().flatten().unwrap_or_default()
 }
 
 /// Says what the work turned out to be, where it is only known once it has begun.
@@ -160,6 +160,7 @@ mod tests {
                 field("post.photos", 3);
                 add("dynamodb.read_units", 0.5);
                 add("dynamodb.read_units", 1.0);
+                assert_eq!((number("dynamodb.read_units"), number("dynamodb.write_units")), (1.5, 0.0));
                 assert_eq!((trace_id().as_str(), request_id().as_str()), ("Root=1", "r-1"));
                 LINE.with(|line| render(&line.borrow(), Outcome::Rejected))
             })

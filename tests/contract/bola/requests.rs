@@ -37,6 +37,7 @@ fn body(route: &str, who: Relation, cast: &Cast) -> Option<Value> {
         // None is on: any code will do.
         "DELETE /me/totp" => json!({"password": PASSWORD, "code": "000000"}),
         "PUT /me/totp" => json!({"code": "000000"}),
+        "PATCH /posts/{post_id}" => json!({"comments_enabled": false}),
         "POST /posts" => json!({"photos": [photo]}),
         "PUT /notifications/read" => json!({"up_to": tintype_core::Time::now()}),
         _ => return None,

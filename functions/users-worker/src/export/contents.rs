@@ -6,12 +6,14 @@
 //! | `avatar.jpg` | the picture, if there is one |
 //! | `sessions.json` | devices |
 //! | `following.json`, `followers.json`, `follow-requests-sent.json`, `follow-requests-received.json`, `blocks.json`, `mutes.json` | usernames; after a thousand `-2.json` and so on |
+//! | `likes.json`, `saved.json` | ids of posts, and since when; after a thousand likewise |
 //! | `posts/{post}/post.json`, `posts/{post}/{index}.jpg` | a post, published or not, and its photographs in their largest variant |
 //!
 //! Who has blocked or muted the person, or has stopped following them, is nobody's but those people's.
 //!
 //! A service that comes later adds a section.
 
+mod marks;
 mod posts;
 
 use std::collections::HashMap;
@@ -31,13 +33,13 @@ use tintype_tables::{
 
 use crate::Stores;
 
-/// People in a file.
+/// People or posts in a file.
 const PEOPLE: usize = 1000;
 /// Cards in a request; a file's requests go side by side.
 const BATCH: usize = 100;
 
 /// What an archive consists of, in this order: a cursor counts on it.
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 13] = [
     Section::Account,
     Section::Avatar,
     Section::Sessions,
@@ -47,6 +49,8 @@ const SECTIONS: [Section; 11] = [
     Section::Edges { name: "follow-requests-received", prefix: REQUESTS },
     Section::Fences { name: "blocks", kind: Fence::Blocking },
     Section::Fences { name: "mutes", kind: Fence::Muting },
+    Section::Likes,
+    Section::Saved,
     // A post that is published meanwhile is in one of them at least; twice in the archive, it is one folder.
     Section::Posts { prefix: tintype_tables::posts::UNPUBLISHED },
     Section::Posts { prefix: tintype_tables::posts::PUBLISHED },
@@ -67,6 +71,10 @@ enum Section {
         name: &'static str,
         kind: Fence,
     },
+    /// The posts that the person likes.
+    Likes,
+    /// The posts that the person has saved.
+    Saved,
     /// One of the lists of the person's posts.
     Posts {
         prefix: &'static str,
@@ -94,6 +102,12 @@ pub(crate) struct Entry {
 impl Entry {
     fn json(path: String, value: &Value) -> Self {
         Self { path, bytes: format!("{value:#}\n").into() }
+    }
+
+    /// A file of a list that may need several.
+    fn piece(name: &str, piece: usize, value: &Value) -> Self {
+        let number = if piece == 0 { String::new() } else { format!("-{}", piece + 1) };
+        Self::json(format!("{name}{number}.json"), value)
     }
 }
 
@@ -129,6 +143,8 @@ impl Contents<'_> {
                 let page = visibility::fenced_off(&self.stores.users, self.user, kind, cursor.after, PEOPLE).await?;
                 self.people(name, cursor.piece, page).await?
             }
+            Section::Likes => marks::likes(self, cursor.piece, cursor.after).await?,
+            Section::Saved => marks::saved(self, cursor.piece, cursor.after).await?,
             Section::Posts { prefix } => posts::read(self, prefix, cursor.after).await?,
         };
         let next = match after {
@@ -173,8 +189,7 @@ impl Contents<'_> {
         let batches = page.items.chunks(BATCH).map(|ids| users::cards(&self.stores.users, ids.iter().copied()));
         let cards: HashMap<UserId, ProfileCard> = try_join_all(batches).await?.into_iter().flatten().collect();
         let names: Vec<Value> = page.items.iter().filter_map(|id| cards.get(id)).map(|card| json!(card.username)).collect();
-        let number = if piece == 0 { String::new() } else { format!("-{}", piece + 1) };
-        Ok((vec![Entry::json(format!("{name}{number}.json"), &names.into())], page.next))
+        Ok((vec![Entry::piece(name, piece, &names.into())], page.next))
     }
 }
 

@@ -56,9 +56,9 @@ fn every_function_is_there_with_its_environment() {
     let deployment = deployment();
     let users = ("USERS_TABLE", "tintype-UsersTable");
     let posts = ("POSTS_TABLE", "tintype-PostsTable");
+    let comments = ("COMMENTS_TABLE", "tintype-CommentsTable");
     let feeds = ("FEEDS_TABLE", "tintype-FeedsTable");
     let notifications = ("NOTIFICATIONS_TABLE", "tintype-NotificationsTable");
-    let comments = ("COMMENTS_TABLE", "tintype-CommentsTable");
     let uploads = ("UPLOADS_BUCKET", "tintype-uploads-000000000000-us-east-1");
     let media = ("MEDIA_BUCKET", "tintype-media-000000000000-us-east-1");
     let secret = ("TOKEN_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:000000000000:secret:tintype-TokenSecret-000000");
@@ -85,15 +85,15 @@ fn every_function_is_there_with_its_environment() {
         ("authorizer", 10, vec![users, edge, origin]),
         ("users", 10, limited(vec![users, posts, uploads, media, exports, secret])),
         ("users-worker", 60, vec![users, posts, edge, uploads, media, exports, queue, notification_queue, posts_queue, users_dlq]),
-        ("posts", 15, limited(vec![users, posts, uploads, media])),
+        ("posts", 15, limited(vec![users, posts, comments, uploads, media])),
         ("posts-worker", 120, vec![users, posts, uploads, media, users_queue, posts_dlq]),
         ("photo-processor", 60, vec![users, posts, uploads, media, users_queue]),
         ("janitor", 50, vec![users, posts, uploads, media, users_queue]),
         ("event-router", 30, vec![comments_queue, queue, notification_queue, posts_queue, users_queue, router_dlq]),
         ("feed-fanout", 60, vec![users, posts, feeds, users_queue, queue_dlq]),
-        ("feed", 10, limited(vec![users, posts, feeds, media])),
         ("notifications", 10, limited(vec![users, posts, comments, notifications, media])),
         ("notifier", 60, vec![users, posts, comments, notifications, users_queue, notification_dlq]),
+        ("feed", 10, limited(vec![users, posts, comments, feeds, media])),
         ("home", 10, vec![edge, origin]),
     ];
     assert_eq!(deployment.functions.len(), expected.len());

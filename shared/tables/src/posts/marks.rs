@@ -371,3 +371,6 @@ async fn of_post(
     let next = marks.last().map(|mark| mark.marked_at.clone()).filter(|_| answer.last_evaluated_key.is_some());
     Ok((marks, next))
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,71 @@ impl Choice {
         Page { items: self.found.drain(..).map(|(_, person)| person).collect(), next }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// What is read of a list of `keys` in its order.
+    fn read(keys: &[String], choice: &Choice) -> Page<String> {
+        let start = choice
+            .after
+            .as_ref()
+            .map_or(0, |after| keys.iter().position(|key| if choice.descending { key < after } else { key > after }).unwrap_or(keys.len()));
+        let items: Vec<String> = keys[start..].iter().take(choice.limit).cloned().collect();
+        let next = items.last().filter(|_| start + items.len() < keys.len()).cloned();
+        Page { items, next }
+    }
+
+    /// All pages of a list whose keys are `{moment}#{person}`.
+    fn pages(mut keys: Vec<String>, descending: bool, most: usize, hidden: &HashSet<UserId>) -> Vec<Page<UserId>> {
+        keys.sort();
+        if descending {
+            keys.reverse();
+        }
+        let person = |key: &str| key.split_once('#').unwrap().1.parse::<UserId>().ok();
+        let shown = |key: &str| person(key).filter(|person| !hidden.contains(person));
+        // Ascending, from the beginning of the moment on; descending, from its end on.
+        let nobody = |key: &str| {
+            let moment: u32 = key.split_once('#').unwrap().0.parse().unwrap();
+            Some(format!("{:05}#", if descending { moment + 1 } else { moment }))
+        };
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let mut choice = Choice::new(after, most, descending);
+            let page = loop {
+                let read = read(&keys, &choice);
+                if let Some(page) = choice.look(read, shown, nobody) {
+                    break page;
+                }
+            };
+            after.clone_from(&page.next);
+            pages.push(page);
+            assert!(pages.len() < 100, "it gets on");
+            if after.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_passed_over_or_named_where_thousands_are_hidden_in_either_direction() {
+        let people: Vec<UserId> = (0..9_000).map(|_| UserId::new()).collect();
+        let seen = [people[0], people[4_500], people[8_999]];
+        let hidden: HashSet<UserId> = people.iter().copied().filter(|person| !seen.contains(person)).collect();
+        // Three in each moment, or all but the first and the last in one.
+        for moment in [|number: usize| number / 3, |number: usize| if number == 0 { 0 } else { 1 + number / 8_999 }] {
+            let keys: Vec<String> = people.iter().enumerate().map(|(number, person)| format!("{:05}#{person}", moment(number))).collect();
+            for descending in [false, true] {
+                let pages = pages(keys.clone(), descending, 2, &hidden);
+                let mut found: Vec<UserId> = pages.iter().flat_map(|page| page.items.clone()).collect();
+                found.sort();
+                assert_eq!(found, seen);
+                let named = pages.iter().filter_map(|page| page.next.as_deref()?.split_once('#')?.1.parse::<UserId>().ok());
+                assert!(named.into_iter().all(|person| seen.contains(&person)));
+            }
+        }
+    }
+}

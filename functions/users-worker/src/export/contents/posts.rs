@@ -56,10 +56,12 @@ fn entries(post: &Post, files: Vec<Option<Bytes>>) -> Vec<Entry> {
     let folder = format!("posts/{}", post.id);
     let photos: Vec<Value> =
         post.photos.iter().zip(&files).enumerate().map(|(index, (photo, file))| describe(index, photo, file.as_ref())).collect();
-    let Post { id, status, failure, caption, hashtags, mentions, location, comments_enabled, created_at, published_at, .. } = post;
+    let Post { id, status, failure, caption, hashtags, mentions, location, comments_enabled, created_at, published_at, edited_at, .. } =
+        post;
     let described = json!({
         "id": id, "status": status, "failure": failure, "caption": caption, "hashtags": hashtags, "mentions": mentions, "location": location,
-        "comments_enabled": comments_enabled, "created_at": created_at, "published_at": published_at, "photos": photos,
+        "comments_enabled": comments_enabled, "created_at": created_at, "published_at": published_at, "edited_at": edited_at,
+        "photos": photos,
     });
     let photographs = files.into_iter().enumerate().filter_map(|(index, bytes)| {
         let path = format!("{folder}/{}", file_name(index));
