@@ -81,6 +81,11 @@ pub fn count(name: &str, amount: usize) {
     });
 }
 
+/// What has been added up to a number on the current line so far; zero outside of one.
+pub fn sum(name: &str) -> f64 {
+    LINE.try_with(|line| line.borrow().fields.get(name).and_then(Value::as_f64)).ok().flatten().unwrap_or_default()
+}
+
 /// Says what the work turned out to be, where it is only known once it has begun.
 pub fn operation(name: &str) {
     let _ = LINE.try_with(|line| name.clone_into(&mut line.borrow_mut().work.operation));
@@ -155,6 +160,7 @@ mod tests {
                 field("post.photos", 3);
                 add("dynamodb.read_units", 0.5);
                 add("dynamodb.read_units", 1.0);
+                assert_eq!((sum("dynamodb.read_units"), sum("dynamodb.write_units")), (1.5, 0.0));
                 assert_eq!((trace_id().as_str(), request_id().as_str()), ("Root=1", "r-1"));
                 LINE.with(|line| render(&line.borrow(), Outcome::Rejected))
             })
@@ -176,6 +182,6 @@ mod tests {
     #[test]
     fn outside_of_work_nothing_happens() {
         field("lost", 1);
-        assert_eq!(trace_id(), "");
+        assert_eq!((trace_id(), sum("lost")), (String::new(), 0.0));
     }
 }

@@ -6,12 +6,14 @@
 //! | `avatar.jpg` | the picture, if there is one |
 //! | `sessions.json` | devices |
 //! | `following.json`, `followers.json`, `follow-requests-sent.json`, `follow-requests-received.json`, `blocks.json`, `mutes.json` | usernames; after a thousand `-2.json` and so on |
+//! | `comments.json`, `liked-comments.json` | what the person has written, with posts and times; comments that they like; more files likewise |
 //! | `posts/{post}/post.json`, `posts/{post}/{index}.jpg` | a post, published or not, and its photographs in their largest variant |
 //!
 //! Who has blocked or muted the person, or has stopped following them, is nobody's but those people's.
 //!
 //! A service that comes later adds a section.
 
+mod comments;
 mod posts;
 
 use std::collections::HashMap;
@@ -37,7 +39,7 @@ const PEOPLE: usize = 1000;
 const BATCH: usize = 100;
 
 /// What an archive consists of, in this order: a cursor counts on it.
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 13] = [
     Section::Account,
     Section::Avatar,
     Section::Sessions,
@@ -50,6 +52,8 @@ const SECTIONS: [Section; 11] = [
     // A post that is published meanwhile is in one of them at least; twice in the archive, it is one folder.
     Section::Posts { prefix: tintype_tables::posts::UNPUBLISHED },
     Section::Posts { prefix: tintype_tables::posts::PUBLISHED },
+    Section::Comments,
+    Section::LikedComments,
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +75,8 @@ enum Section {
     Posts {
         prefix: &'static str,
     },
+    Comments,
+    LikedComments,
 }
 
 /// What comes next.
@@ -130,6 +136,8 @@ impl Contents<'_> {
                 self.people(name, cursor.piece, page).await?
             }
             Section::Posts { prefix } => posts::read(self, prefix, cursor.after).await?,
+            Section::Comments => comments::written(self, cursor.piece, cursor.after).await?,
+            Section::LikedComments => comments::liked(self, cursor.piece, cursor.after).await?,
         };
         let next = match after {
             Some(after) => Some(Cursor { piece: cursor.piece + 1, after: Some(after), ..cursor }),
@@ -173,9 +181,13 @@ impl Contents<'_> {
         let batches = page.items.chunks(BATCH).map(|ids| users::cards(&self.stores.users, ids.iter().copied()));
         let cards: HashMap<UserId, ProfileCard> = try_join_all(batches).await?.into_iter().flatten().collect();
         let names: Vec<Value> = page.items.iter().filter_map(|id| cards.get(id)).map(|card| json!(card.username)).collect();
-        let number = if piece == 0 { String::new() } else { format!("-{}", piece + 1) };
-        Ok((vec![Entry::json(format!("{name}{number}.json"), &names.into())], page.next))
+        Ok((vec![Entry::json(numbered(name, piece), &names.into())], page.next))
     }
+}
+
+/// The file of a section's piece.
+fn numbered(name: &str, piece: usize) -> String {
+    if piece == 0 { format!("{name}.json") } else { format!("{name}-{}.json", piece + 1) }
 }
 
 /// A query still to be shaped.
