@@ -11,6 +11,8 @@ pub fn run(name: &str) -> Result<(), Error> {
     runtime.block_on(async {
         match name {
             "authorizer" => authorizer::run().await,
+            "comments" => comments::run().await,
+            "comments-worker" => comments_worker::run().await,
             "event-router" => event_router::run().await,
             "feed" => feed::run().await,
             "feed-fanout" => feed_fanout::run().await,

@@ -59,3 +59,6 @@ async fn process(tables: &Tables, users_queue: &Sender, what: What) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

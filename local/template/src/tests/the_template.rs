@@ -67,6 +67,7 @@ fn every_function_is_there_with_its_environment() {
     let router_dlq = ("EVENT_ROUTER_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-EventRouterDlq");
     let users_queue = ("USERS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersQueue");
     let comments_queue = ("COMMENTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-CommentsQueue");
+    let comments_dlq = ("COMMENTS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-CommentsDlq");
     let notification_queue = ("NOTIFICATION_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-NotificationQueue");
     let notification_dlq = ("NOTIFICATION_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-NotificationDlq");
     let users_dlq = ("USERS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersDlq");
@@ -84,8 +85,12 @@ fn every_function_is_there_with_its_environment() {
     let expected = [
         ("authorizer", 10, vec![users, edge, origin]),
         ("users", 10, limited(vec![users, posts, uploads, media, exports, secret])),
-        ("users-worker", 60, vec![users, posts, edge, uploads, media, exports, queue, notification_queue, posts_queue, users_dlq]),
         ("posts", 15, limited(vec![users, posts, comments, uploads, media])),
+        (
+            "users-worker",
+            60,
+            vec![users, posts, comments, edge, uploads, media, exports, queue, comments_queue, notification_queue, posts_queue, users_dlq],
+        ),
         ("posts-worker", 120, vec![users, posts, uploads, media, users_queue, posts_dlq]),
         ("photo-processor", 60, vec![users, posts, uploads, media, users_queue]),
         ("janitor", 50, vec![users, posts, uploads, media, users_queue]),
@@ -94,6 +99,8 @@ fn every_function_is_there_with_its_environment() {
         ("notifications", 10, limited(vec![users, posts, comments, notifications, media])),
         ("notifier", 60, vec![users, posts, comments, notifications, users_queue, notification_dlq]),
         ("feed", 10, limited(vec![users, posts, comments, feeds, media])),
+        ("comments", 10, limited(vec![users, posts, comments])),
+        ("comments-worker", 60, vec![posts, comments, users_queue, comments_dlq]),
         ("home", 10, vec![edge, origin]),
     ];
     assert_eq!(deployment.functions.len(), expected.len());
@@ -161,6 +168,13 @@ fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
         ("posts", "DELETE /posts/{post_id}", true),
         ("posts", "GET /me/posts", true),
         ("posts", "GET /users/{username}/posts", false),
+        ("comments", "POST /posts/{post_id}/comments", true),
+        ("comments", "GET /posts/{post_id}/comments", false),
+        ("comments", "GET /comments/{comment_id}", false),
+        ("comments", "DELETE /comments/{comment_id}", true),
+        ("comments", "GET /comments/{comment_id}/replies", false),
+        ("comments", "PUT /comments/{comment_id}/like", true),
+        ("comments", "DELETE /comments/{comment_id}/like", true),
         ("feed", "GET /feed", true),
         ("notifications", "GET /notifications", true),
         ("notifications", "GET /notifications/unread-count", true),
@@ -308,7 +322,7 @@ fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_l
             read += 1;
         }
     }
-    assert_eq!(read, 4);
+    assert_eq!(read, 5);
     assert!(deployment.queues.iter().all(|queue| queue.retention == Duration::from_hours(14 * 24)));
     let names: Vec<_> = deployment.queues.iter().filter_map(|queue| queue.name.strip_prefix("tintype-")).collect();
     let queues = [

@@ -8,8 +8,8 @@ use tintype_core::{CommentId, Time, UserId, comment::Comment, event::What};
 
 use super::{LIKED, change::ALIVE, key, like, likes_of, sort_key, viewer};
 use crate::{
-    Error, Key, Table, outbox,
-    table::{Item, failure, number, read_units, text},
+    Error, Key, Page, Table, outbox,
+    table::{Item, Query, failure, number, read_units, text},
     writes::{self, Transaction},
 };
 
@@ -92,6 +92,12 @@ pub async fn liked_of(comments: &Table, user: UserId, ids: &[CommentId]) -> Resu
     let mut liked: HashSet<CommentId> = found.iter().filter_map(|key| key.sk.strip_prefix(LIKED)?.parse().ok()).collect();
     liked.retain(|id| ids.contains(id));
     Ok(liked)
+}
+
+/// A page of what `user` likes, as it stands now.
+pub async fn likes_after(comments: &Table, user: UserId, after: Option<String>, limit: usize) -> Result<Page<Like>, Error> {
+    let query = Query { pk: viewer(user), prefix: Some(LIKED), after, descending: false, consistent: true, limit };
+    comments.query(query).await
 }
 
 /// A like, as its person's partition has it.

@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use tintype_core::{CommentId, PostId, Time, UserId, event::What};
 
 use super::{
-    COMMENTS, LIKED, Thread,
+    COMMENTS, Thread,
     change::ALIVE,
     counts,
-    likes::{Like, count_likes},
+    likes::{Like, count_likes, likes_after},
     likes_of, locator,
     read::{Record, written_after},
     viewer,
@@ -213,8 +213,7 @@ pub async fn written_by(comments: &Table, author: UserId, limit: i32) -> Result<
 
 /// Some of a person's likes, as of now; empty once there are no more.
 pub async fn likes_by(comments: &Table, user: UserId, limit: usize) -> Result<Vec<Like>, Error> {
-    let query = Query { pk: viewer(user), prefix: Some(LIKED), after: None, descending: false, consistent: true, limit };
-    Ok(comments.query(query).await?.items)
+    Ok(likes_after(comments, user, None, limit).await?.items)
 }
 
 /// Removes a like of a comment of which nothing is left.
