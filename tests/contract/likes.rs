@@ -225,7 +225,8 @@ async fn thirty_two_clients_of_one_person_that_like_and_unlike_one_post_leave_a_
         .await;
     let (likes, liked) = seen(&bob, &post).await;
     assert_eq!(likes, u64::from(liked == Some(true)));
-    likers_become(&ada, &post, if likes == 1 { &[&bob] } else { &[] }).await;
+    let likers: Vec<&Person> = [&bob].into_iter().filter(|_| likes == 1).collect();
+    likers_become(&ada, &post, &likers).await;
 }
 
 #[tokio::test]

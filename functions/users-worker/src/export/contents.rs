@@ -41,7 +41,7 @@ const PEOPLE: usize = 1000;
 const BATCH: usize = 100;
 
 /// What an archive consists of, in this order: a cursor counts on it.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 15] = [
     Section::Account,
     Section::Avatar,
     Section::Sessions,
