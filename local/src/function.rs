@@ -11,11 +11,15 @@ pub fn run(name: &str) -> Result<(), Error> {
     runtime.block_on(async {
         match name {
             "authorizer" => authorizer::run().await,
+            "comments" => comments::run().await,
+            "comments-worker" => comments_worker::run().await,
             "event-router" => event_router::run().await,
             "feed" => feed::run().await,
             "feed-fanout" => feed_fanout::run().await,
             "home" => home::run().await,
             "janitor" => janitor::run().await,
+            "notifications" => notifications::run().await,
+            "notifier" => notifier::run().await,
             "photo-processor" => photo_processor::run().await,
             "posts" => posts::run().await,
             "posts-worker" => posts_worker::run().await,

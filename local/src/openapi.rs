@@ -14,7 +14,8 @@ pub fn document() -> String {
 
 fn merged() -> OpenApi {
     let mut document = OpenApiBuilder::new().info(info()).servers(Some([Server::new("/v1")])).tags(Some(tags())).build();
-    for function in [users::openapi(), posts::openapi(), feed::openapi(), home::openapi()] {
+    let functions = [users::openapi(), posts::openapi(), comments::openapi(), feed::openapi(), notifications::openapi(), home::openapi()];
+    for function in functions {
         document.merge(function);
     }
     let token = SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
@@ -44,7 +45,9 @@ fn tags() -> Vec<Tag> {
         ("sessions", "Logging in, and the devices that are"),
         ("users", "Profiles and pictures; who follows, blocks or mutes whom"),
         ("posts", "Upload tickets, and posts: to read, to change, to like and to save, and their deletion"),
+        ("comments", "Comments on posts, replies, and their likes"),
         ("feed", "The home timeline"),
+        ("notifications", "What others have done that concerns one"),
         ("service", "The API itself"),
     ]
     .map(|(name, description)| {

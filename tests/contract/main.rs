@@ -28,6 +28,7 @@ mod likes;
 mod limits;
 mod log_ins;
 mod mutes;
+mod notifications;
 mod openapi;
 mod pages;
 mod photos;

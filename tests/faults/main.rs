@@ -13,6 +13,7 @@ mod demo;
 mod graph;
 mod leaving;
 mod likes;
+mod notifications;
 mod operator;
 mod private_media;
 mod process;

@@ -10,11 +10,8 @@ use tintype_core::{
     post_view::PostView,
     profile::ProfileCard,
 };
-use tintype_edge::{Checks, MaybeViewer, Parameters, PathId, Problem, ProblemBody, responses};
-use tintype_tables::{
-    Error, Table, posts, reception,
-    visibility::{self, Sight},
-};
+use tintype_edge::{Checks, MaybeViewer, Parameters, PathId, Problem, ProblemBody, post_open_to, responses};
+use tintype_tables::{Error, Table, posts, reception};
 use tokio::time::{Instant, sleep};
 use utoipa::IntoParams;
 
@@ -99,19 +96,7 @@ pub(crate) async fn published(stores: &Stores, post_id: PostId, viewer: UserId) 
 
 /// The post as it stands now, and its author's card; 404 if `viewer` may not know of it.
 pub(crate) async fn visible(stores: &Stores, post_id: PostId, viewer: Option<UserId>) -> Result<(Post, ProfileCard), Problem> {
-    let post = posts::read(&stores.posts, post_id).await?.ok_or_else(Problem::not_found)?;
-    if !is_shown(&post, viewer) {
-        return Err(Problem::not_found());
-    }
-    match visibility::look(&stores.users, viewer, post.author_id).await? {
-        Some((card, Sight::Everything)) => Ok((post, card)),
-        _ => Err(Problem::not_found()),
-    }
-}
-
-/// Whether it is there for `viewer`, if they may see its author's posts at all.
-fn is_shown(post: &Post, viewer: Option<UserId>) -> bool {
-    post.status == Status::Published || viewer == Some(post.author_id)
+    post_open_to(&stores.users, &stores.posts, viewer, post_id).await
 }
 
 /// The post once its status is another one, or as it stands when `patience` ends; `None` if it is deleted meanwhile.
@@ -128,24 +113,4 @@ async fn changed(posts: &Table, post: Post, patience: Duration) -> Result<Option
         }
     }
     Ok(Some(post))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tintype_core::{Time, post::Draft};
-
-    #[test]
-    fn only_its_author_sees_a_post_that_is_not_published() {
-        let author_id = UserId::new();
-        let draft = Draft { author_id, caption: String::new(), location: None, comments_enabled: true, photos: vec![] };
-        let post = Post::new(draft, Time::now());
-        for status in [Status::AwaitingUpload, Status::Processing, Status::Published, Status::Failed] {
-            let post = Post { status, ..post.clone() };
-            assert!(is_shown(&post, Some(author_id)), "{status:?}");
-            for other in [None, Some(UserId::new())] {
-                assert_eq!(is_shown(&post, other), status == Status::Published, "{status:?}");
-            }
-        }
-    }
 }

@@ -16,12 +16,16 @@
 //! - *Into their timeline.* A post goes to whoever follows its author, so the person's own follows and requests go before the quiet, and
 //!   a fan-out that had read them before has ended (60 s) before it does. If a last request of theirs made new ones, another quiet
 //!   follows.
+//! - *On their posts.* Nobody sees them any more, and whoever was about to comment on one has ended.
 //! - *Of their posts.* A fan-out or backfill of a person without a card writes nothing ([`feed-fanout`]); one that had read the card has
 //!   ended. Posts may still be published, by uploads with tickets that are good: nobody is shown them, and `posts-worker` finds them.
 //!
-//! Then what is made of other things goes before what it is made of: timelines while followers and posts are there to tell whose
-//! ([`SERVICES`], first round), then posts (second round), then the edges. What can still come after that takes itself back: who
+//! Then what is made of other things goes before what it is made of: timelines and comments while followers and posts are there to tell
+//! whose ([`SERVICES`], first round), then what others were told of the person, while posts are there to tell of which (second round),
+//! then posts (third round), then the edges. What can still come after that takes itself back: who
 //! processes a photograph finds no post, who makes a picture finds no account. The name and the address are free last of all.
+//!
+//! What was told of the person is told to nobody any more either: who tells reads both cards first, and looks again after it.
 //!
 //! [`feed-fanout`]: ../../../functions/feed-fanout/src/removal.rs
 
@@ -58,9 +62,11 @@ struct Service {
 
 /// Who is waited for. A service that comes later adds its name: in the first round if it finds what it has by others' data, as timelines
 /// are found by followers and posts.
-const SERVICES: [Service; 2] = [
+const SERVICES: [Service; 4] = [
+    Service { name: "comments-worker", round: 0, queue: |stores| &stores.comments_queue },
     Service { name: "feed-fanout", round: 0, queue: |stores| &stores.feed_fanout_queue },
-    Service { name: "posts-worker", round: 1, queue: |stores| &stores.posts_queue },
+    Service { name: "notifier", round: 1, queue: |stores| &stores.notification_queue },
+    Service { name: "posts-worker", round: 2, queue: |stores| &stores.posts_queue },
 ];
 
 /// `data.removed`: a service has nothing more of the person, or goes on at `next`.

@@ -14,12 +14,12 @@ mod contents;
 use std::time::Instant;
 
 use tintype_buckets::LEAST_PART;
-use tintype_core::{JobId, Time, UserId};
+use tintype_core::{JobId, Time, UserId, event::What};
 use tintype_queues::Failure;
 use tintype_tables::{
     Error,
-    jobs::{self, Archive, Export, LEASE, Overdue},
-    users,
+    jobs::{self, Archive, Export, LEASE, Overdue, Status},
+    outbox, users,
     writes::{self, Transaction},
 };
 use tintype_telemetry as telemetry;
@@ -231,8 +231,12 @@ async fn finish(stores: &Stores, mut job: Export, bytes: u64) -> Result<(), Fail
 async fn end(stores: &Stores, job: &mut Export) -> Result<(), Failure> {
     let before = job.course.version;
     job.course.version += 1;
+    let mut item = jobs::item(job)?;
+    if job.course.status == Status::Done {
+        outbox::speak(&mut item, What::ExportReady { user_id: job.user_id, job_id: job.id }, Time::now());
+    }
     let mut transaction = Transaction::default();
-    transaction.push(writes::put_over(&stores.users, jobs::item(job)?, before));
+    transaction.push(writes::put_over(&stores.users, item, before));
     transaction.push(writes::delete(&stores.users, &users::exporting(job.user_id)));
     match transaction.commit(&stores.users).await {
         // Somebody else has ended it, or the account is being deleted.

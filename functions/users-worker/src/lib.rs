@@ -23,6 +23,8 @@ pub(crate) struct Stores {
     pub(crate) users: Table,
     /// Read for exports, and for nothing else.
     pub(crate) posts: Table,
+    /// Likewise.
+    pub(crate) comments: Table,
     /// Claims and limits of a person who is deleted.
     pub(crate) edge: Table,
     pub(crate) uploads: Bucket,
@@ -30,6 +32,10 @@ pub(crate) struct Stores {
     pub(crate) exports: Bucket,
     /// Where a deletion tells who keeps timelines.
     pub(crate) feed_fanout_queue: Sender,
+    /// Where it tells who keeps what people were told.
+    pub(crate) notification_queue: Sender,
+    /// Where it tells who keeps comments.
+    pub(crate) comments_queue: Sender,
     /// Where it tells who keeps posts.
     pub(crate) posts_queue: Sender,
 }
@@ -42,11 +48,14 @@ pub async fn run() -> Result<(), Error> {
     let stores = Stores {
         users: Table::from_env(&client, "USERS_TABLE")?,
         posts: Table::from_env(&client, "POSTS_TABLE")?,
+        comments: Table::from_env(&client, "COMMENTS_TABLE")?,
         edge: Table::from_env(&client, "EDGE_TABLE")?,
         uploads: Bucket::from_env(&buckets, "UPLOADS_BUCKET")?,
         media: Bucket::from_env(&buckets, "MEDIA_BUCKET")?,
         exports: Bucket::from_env(&buckets, "EXPORTS_BUCKET")?,
         feed_fanout_queue: Sender::from_env(&aws, "FEED_FANOUT_QUEUE_URL")?,
+        notification_queue: Sender::from_env(&aws, "NOTIFICATION_QUEUE_URL")?,
+        comments_queue: Sender::from_env(&aws, "COMMENTS_QUEUE_URL")?,
         posts_queue: Sender::from_env(&aws, "POSTS_QUEUE_URL")?,
     };
     let dead_letters = DeadLetters::from_env(&aws, "USERS_DLQ_URL")?;

@@ -35,6 +35,14 @@ pub(crate) async fn world() -> (Stores, Heard) {
         let request = json!({"TableName": name, "KeySchema": key, "AttributeDefinitions": attributes, "BillingMode": "PAY_PER_REQUEST"});
         database.create_table(serde_json::from_value(request).unwrap()).unwrap();
     }
+    let string = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+    let key = |pk: &str| json!([{"AttributeName": pk, "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
+    let request = json!({
+        "TableName": "comments", "KeySchema": key("pk"), "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [string("pk"), string("sk"), string("author_id")],
+        "GlobalSecondaryIndexes": [{"IndexName": "ByAuthor", "KeySchema": key("author_id"), "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+    });
+    database.create_table(serde_json::from_value(request).unwrap()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, database));
@@ -53,11 +61,14 @@ pub(crate) async fn world() -> (Stores, Heard) {
     let stores = Stores {
         users: table("users"),
         posts: table("posts"),
+        comments: table("comments"),
         edge: table("edge"),
         uploads: bucket.clone(),
         media: bucket.clone(),
         exports: bucket,
         feed_fanout_queue: queue("feed-fanout"),
+        notification_queue: queue("notifications"),
+        comments_queue: queue("comments"),
         posts_queue: queue("posts"),
     };
     (stores, heard)
@@ -224,14 +235,20 @@ async fn nothing_is_removed_that_others_still_write_and_what_is_made_of_somethin
     assert_eq!(told(&heard), []);
     assert_eq!(follow_counts(&stores.users, cyd).await.unwrap().followers, 0);
 
-    // Timelines first, for as long as it takes; then posts; edges last.
+    // Timelines first, for as long as it takes; then what was told of her, then posts; edges last.
     stores.let_time_pass(job).await;
     stores.overdue(job).await.unwrap();
+    assert_eq!(told(&heard), [to("comments", None), to("feed-fanout", None)]);
+    stores.removed(ada, job, "comments-worker", None).await.unwrap();
     assert_eq!(told(&heard), [to("feed-fanout", None)]);
     stores.removed(ada, job, "feed-fanout", Some("FOLLOWER#1")).await.unwrap();
     assert_eq!(told(&heard), [to("feed-fanout", Some("FOLLOWER#1"))]);
     assert!(stores.traces(ada).await.contains(&format!("USER#{ada} FOLLOWER#{cyd}")));
     stores.removed(ada, job, "feed-fanout", None).await.unwrap();
+    assert_eq!(told(&heard), [to("notifications", None)]);
+    stores.removed(ada, job, "notifier", Some("PUBLISHED#1")).await.unwrap();
+    assert_eq!(told(&heard), [to("notifications", Some("PUBLISHED#1"))]);
+    stores.removed(ada, job, "notifier", None).await.unwrap();
     assert_eq!(told(&heard), [to("posts", None)]);
     // The buckets can't be reached: the message comes again, and the name is nobody else's yet.
     stores.removed(ada, job, "posts-worker", None).await.unwrap_err();
@@ -308,14 +325,15 @@ async fn a_deletion_that_does_not_get_on_fails_into_the_dead_letters_and_goes_on
     let (ada, job) = stores.somebody_who_leaves().await;
     stores.tell(What::AccountDeleted { user_id: ada, job_id: job, after: None }).await.unwrap();
     stores.let_time_pass(job).await;
-    // The end of the quiet is no drive; after it feed-fanout says nothing.
+    // The end of the quiet is no drive; after it nobody says anything.
     for _ in 0..=MOST_DRIVES {
         stores.overdue(job).await.unwrap();
         stores.let_time_pass(job).await;
     }
-    assert_eq!(told(&heard), vec![to("feed-fanout", None); MOST_DRIVES as usize + 1]);
+    assert_eq!(told(&heard), [to("comments", None), to("feed-fanout", None)].repeat(MOST_DRIVES as usize + 1));
     let Failure::ForEver(reason) = stores.overdue(job).await.unwrap_err() else { panic!("it would only come again") };
-    assert_eq!(reason, format!("deletion {job} does not get on; it waits for: feed-fanout, posts-worker"));
+    let all = "comments-worker, feed-fanout, notifier, posts-worker";
+    assert_eq!(reason, format!("deletion {job} does not get on; it waits for: {all}"));
     let failed = stores.job(job).await;
     assert_eq!((failed.course.status, failed.course.unfinished), (Status::Failed, None));
     assert!(failed.leaving.is_some() && failed.course.expires_at.is_none(), "nothing is lost");
@@ -330,7 +348,7 @@ async fn a_deletion_that_does_not_get_on_fails_into_the_dead_letters_and_goes_on
     .await
     .unwrap();
     stores.overdue(job).await.unwrap();
-    assert_eq!(told(&heard), [to("feed-fanout", None)]);
+    assert_eq!(told(&heard), [to("comments", None), to("feed-fanout", None)]);
     let course = stores.job(job).await.course;
     assert!(course.is_running() && course.unfinished.is_some() && course.deadline > Some(Time::now().plus(PATIENCE / 2)));
 }

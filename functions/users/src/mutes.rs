@@ -2,12 +2,12 @@
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Serialize;
-use tintype_core::{Time, UserId, name::Username, profile::Author};
+use tintype_core::{Time, UserId, event::What, name::Username, profile::Author};
 use tintype_edge::{List, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
 use tintype_tables::{
     Error, Table,
     graph::{self, kind, since},
-    users,
+    outbox, users,
     visibility::{Fence, Relationship},
     writes::{self, Transaction},
 };
@@ -101,10 +101,11 @@ async fn demand_known(users: &Table, viewer: UserId, person: UserId) -> Result<(
     if Relationship::read(users, viewer, person).await?.blocked { Err(Problem::not_found()) } else { Ok(()) }
 }
 
-/// A mute says nothing to anybody: no event, nothing that the muted person reads. `false`: who was to be muted is gone.
+/// A mute says nothing to the muted person, nor changes anything that they read: it speaks to what keeps the muter's own things. `false`: who was to be muted is gone.
 pub(crate) async fn begin(users: &Table, muter: UserId, muted: UserId, now: Time) -> Result<bool, Error> {
     let mut mute = users::muting(muter, muted).item();
     mute.extend([kind(Fence::Muting), since(now)]);
+    outbox::speak(&mut mute, What::MuteChanged { muter_id: muter, muted_id: muted }, now);
     let mut transaction = Transaction::default();
     let person = graph::demand_person(&mut transaction, users, muted);
     transaction.push(writes::put_new(users, mute));

@@ -13,7 +13,7 @@ use tintype_tables::{
     table::Query,
     users,
     visibility::Relationship,
-    writes::{self, Transaction},
+    writes::Transaction,
 };
 
 use crate::{
@@ -95,7 +95,6 @@ pub(crate) async fn refuse(
 async fn remove(app: &App, followee: UserId, follower: UserId) -> Result<(), Error> {
     let mut transaction = Transaction::default();
     // Nothing to refuse is nothing to write.
-    transaction.push(writes::delete_present(&app.users, &users::request(followee, follower)));
-    transaction.push(writes::delete(&app.users, &users::requested(follower, followee)));
+    graph::withdraw(&mut transaction, &app.users, follower, followee, Time::now());
     graph::commit(transaction, &app.users).await.map(|_| ())
 }

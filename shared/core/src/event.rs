@@ -106,7 +106,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent_id: Option<CommentId>,
     },
-    /// Somebody follows somebody, or does no longer: the edge itself tells which.
+    /// Somebody follows somebody, or does no longer, or no longer asks to: the edge itself tells which.
     #[serde(rename = "follow.changed")]
     FollowChanged {
         /// Who follows.

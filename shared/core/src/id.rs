@@ -68,6 +68,10 @@ id!(
     CommentId
 );
 id!(
+    /// Something that somebody is told.
+    NotificationId
+);
+id!(
     /// A log-in on one device; also the family of its refresh tokens.
     SessionId
 );

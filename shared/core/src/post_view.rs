@@ -124,6 +124,12 @@ pub trait OpenPrivate: Sync {
     fn open(&self, key: &str) -> String;
 }
 
+/// The URL of a post's first photo in its smallest size, for somebody who may see it; `None` if it has none (yet).
+pub fn thumb_url(post: &Post, private: &impl OpenPrivate) -> Option<String> {
+    let first = PhotoView::new(post.id, 0, post.photos.first()?, private);
+    first.variants.into_iter().find(|variant| variant.name == "thumb").map(|thumb| thumb.url)
+}
+
 impl PostView {
     /// The view of `post`, whose author is the person of `card`, for somebody who may see it: `private` opens its files to them.
     pub fn new(post: &Post, card: &ProfileCard, reception: Reception, private: &impl OpenPrivate) -> Self {

@@ -2,6 +2,8 @@
 
 mod hidden;
 
+use std::ops::Range;
+
 use unicode_normalization::UnicodeNormalization;
 
 use crate::name::Username;
@@ -30,8 +32,12 @@ pub fn tidy_name(name: &str) -> String {
 /// Whether a text that is [`tidy_name`] can be a name: on one line, with something to see in it, and nothing in it that can't be seen, so
 /// that no two names differ without showing it.
 pub fn is_plain_name(name: &str) -> bool {
-    let shows = name.chars().any(|c| !c.is_whitespace() && !hidden::is_ignorable(c));
-    shows && !has_forbidden_characters(name, false) && !has_hidden_characters(name)
+    !is_blank(name) && !has_forbidden_characters(name, false) && !has_hidden_characters(name)
+}
+
+/// Whether a text has nothing in it that can be seen.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || hidden::is_ignorable(c))
 }
 
 /// Whether a text holds a control character, or one that turns the direction of what follows: embeddings, overrides and isolates
@@ -48,7 +54,7 @@ pub fn has_forbidden_characters(text: &str, multiline: bool) -> bool {
 /// The hashtags of a text without `#`, lower-cased, each once, in order: runs of letters, digits and `_` that are not digits alone.
 pub fn hashtags(text: &str) -> Vec<String> {
     let mut tags = Vec::new();
-    for word in marked_words(text, '#', |c| c.is_alphanumeric() || c == '_') {
+    for (_, word) in marked_words(text, '#', |c| c.is_alphanumeric() || c == '_') {
         let tag = word.to_lowercase();
         let only_digits = tag.chars().all(char::is_numeric);
         if !only_digits && tag.chars().count() <= 100 && !tags.contains(&tag) {
@@ -61,19 +67,25 @@ pub fn hashtags(text: &str) -> Vec<String> {
 /// The usernames that a text mentions with `@`, each once, in order. Whether they exist is another question.
 pub fn mentions(text: &str) -> Vec<Username> {
     let mut names = Vec::new();
-    for word in marked_words(text, '@', |c| c.is_ascii_alphanumeric() || c == '.' || c == '_') {
-        // A full stop after a name ends the sentence, not the name.
-        if let Ok(name) = word.trim_end_matches('.').parse::<Username>()
-            && !names.contains(&name)
-        {
+    for (_, name) in places_of_mentions(text) {
+        if !names.contains(&name) {
             names.push(name);
         }
     }
     names
 }
 
-/// The runs of `part` characters after a `mark` that starts a word (`a@b.c` is an address, not a mention).
-fn marked_words(text: &str, mark: char, part: impl Fn(char) -> bool + Copy) -> impl Iterator<Item = &str> {
+/// Where a text mentions whom, in bytes and in order; a place begins with the `@`.
+pub fn places_of_mentions(text: &str) -> impl Iterator<Item = (Range<usize>, Username)> {
+    marked_words(text, '@', |c| c.is_ascii_alphanumeric() || c == '.' || c == '_').filter_map(|(at, word)| {
+        // A full stop after a name ends the sentence, not the name.
+        let word = word.trim_end_matches('.');
+        Some((at..at + 1 + word.len(), word.parse().ok()?))
+    })
+}
+
+/// The runs of `part` characters after a `mark` that starts a word (`a@b.c` is an address, not a mention), and where the marks are.
+fn marked_words(text: &str, mark: char, part: impl Fn(char) -> bool + Copy) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices(mark).filter_map(move |(at, _)| {
         let before = text[..at].chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == mark) {
@@ -81,7 +93,7 @@ fn marked_words(text: &str, mark: char, part: impl Fn(char) -> bool + Copy) -> i
         }
         let rest = &text[at + mark.len_utf8()..];
         let end = rest.find(|c| !part(c)).unwrap_or(rest.len());
-        (end > 0).then(|| &rest[..end])
+        (end > 0).then(|| (at, &rest[..end]))
     })
 }
 

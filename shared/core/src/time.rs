@@ -47,6 +47,12 @@ impl Time {
         Self(self.0.saturating_add(duration).unwrap_or(Timestamp::MAX))
     }
 
+    /// This much earlier.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration).unwrap_or(Timestamp::MIN))
+    }
+
     /// How long ago `earlier` was; zero if it is still to come.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.as_millis().saturating_sub(earlier.as_millis());

@@ -71,19 +71,33 @@ pub fn connect(transaction: &mut Transaction, users: &Table, follower: UserId, f
 /// `follower` follows `followee` no more, and must have followed until now: the place of this condition. A fence hides what is already
 /// in the timeline, or still on its way there.
 pub fn disconnect(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, now: Time) -> Place {
+    let edge = transaction.push(writes::delete_present(users, &users::following(follower, followee)));
+    transaction.push(writes::delete(users, &users::follower(followee, follower)));
+    transaction.push(writes::add(users, &users::follower_count(followee, follower), -1));
+    transaction.push(writes::add(users, &users::following_count(follower, followee), -1));
+    fence_off(transaction, users, follower, followee, now);
+    edge
+}
+
+/// `follower` asks to follow `followee` no more, and must have asked until now: the place of this condition. What is gone can't speak: a
+/// fence says it, as after an unfollow. It hides what is hidden anyway, and goes with the next follow.
+pub fn withdraw(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, now: Time) -> Place {
+    let edge = transaction.push(writes::delete_present(users, &users::requested(follower, followee)));
+    transaction.push(writes::delete(users, &users::request(followee, follower)));
+    fence_off(transaction, users, follower, followee, now);
+    edge
+}
+
+/// Hides `followee` from `follower`'s home, and says that what was between them has changed.
+fn fence_off(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, now: Time) {
     let expires_at = || ("expires_at".to_owned(), number(now.plus(FENCE_LIFETIME).as_seconds()));
     let mut fence = users::fence(follower, followee).item();
     fence.extend([kind(Fence::Unfollowed), since(now), expires_at()]);
     outbox::speak(&mut fence, What::FollowChanged { follower_id: follower, followee_id: followee, approved: false }, now);
     let mut other_side: Item = users::fenced_by(followee, follower).item();
     other_side.extend([expires_at()]);
-    let edge = transaction.push(writes::delete_present(users, &users::following(follower, followee)));
-    transaction.push(writes::delete(users, &users::follower(followee, follower)));
-    transaction.push(writes::add(users, &users::follower_count(followee, follower), -1));
-    transaction.push(writes::add(users, &users::following_count(follower, followee), -1));
     transaction.push(writes::put(users, fence));
     transaction.push(writes::put(users, other_side));
-    edge
 }
 
 /// Removes `follower`'s request, if there is one.

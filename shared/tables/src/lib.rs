@@ -10,6 +10,7 @@ pub mod edge;
 pub mod feeds;
 pub mod graph;
 pub mod jobs;
+pub mod notifications;
 pub mod outbox;
 pub mod popular;
 pub mod posts;

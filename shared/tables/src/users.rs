@@ -3,22 +3,22 @@
 //! | item | pk | sk | attributes | read by |
 //! |---|---|---|---|---|
 //! | Account | `USER#{user}` | `ACCOUNT` | `email`, `password_hash`, `password_version`, `created_at`, `totp_...`; never speaks | users |
-//! | Profile | `USER#{user}` | `PROFILE` | [`ProfileCard`], `bio`, `website` | users; the card by all that show people |
+//! | Profile | `USER#{user}` | `PROFILE` | [`ProfileCard`], `bio`, `website`, `notify_...` | users; the card by all that show people; `notify_...` by notifier |
 //! | Name | `USERNAME#{username}` | `USERNAME` | `user_id` | users, posts |
 //! | E-mail | `EMAIL#{email}` | `EMAIL` | `user_id` | users |
 //! | Session | `USER#{user}` | `SESSION#{session}` | [`Session`]; never speaks; no item: not alive | users; whether it is alive by all that verify tokens |
 //! | Follow | `USER#{follower}` | `FOLLOWING#{followee}` | `since`; speaks `follow.changed` | users, feed-fanout |
 //! | Follower | `USER#{followee}` | `FOLLOWER#{follower}` | `since` | users, feed-fanout |
-//! | Request | `USER#{follower}` | `REQUESTED#{followee}` | `since` | users |
+//! | Request | `USER#{follower}` | `REQUESTED#{followee}` | `since`; speaks `follow.requested` | users, notifier |
 //! | Requested | `USER#{followee}` | `REQUEST#{follower}` | `since` | users |
 //! | Fence | `USER#{viewer}` | `FENCE#{author}` | `kind`, `since`, `expires_at`; speaks `follow.changed` | feed |
 //! | Fenced | `USER#{author}` | `FENCED_BY#{viewer}` | `expires_at` | the deletion of an account |
 //! | Block | `USER#{blocker}` | `FENCE#{blocked}#BLOCKING` | `kind`, `since`; speaks `block.changed` | all that show people's things |
 //! | Blocked | `USER#{blocked}` | `FENCE#{blocker}#BLOCKED` | `kind`, `since` | the same |
-//! | Mute | `USER#{muter}` | `FENCE#{muted}#MUTING` | `kind`, `since` | users, feed |
+//! | Mute | `USER#{muter}` | `FENCE#{muted}#MUTING` | `kind`, `since`; speaks `mute.changed` | users, feed, notifier |
 //! | Muted | `USER#{muted}` | `MUTED_BY#{muter}` | | the deletion of an account |
 //! | Deletion | `DELETION#{job}` | `DELETION` | the job; in `ByDeadline` while it runs; speaks `account.deleted` | users; janitor its key |
-//! | Export | `USER#{user}` | `EXPORT#{job}` | the job; in `ByDeadline` while it runs; speaks `export.requested` | the same |
+//! | Export | `USER#{user}` | `EXPORT#{job}` | the job; in `ByDeadline` while it runs; speaks `export.requested`, `export.ready` | the same; notifier |
 //! | Turning | `USER#{user}` | `PRIVACY` | the job that follows when the account turns private or public; in `ByDeadline` while it runs | users; posts-worker; janitor its key |
 //! | Popular | `POPULAR` | `POPULAR` | [`crate::popular::Popular`] | users |
 //! | Exporting | `USER#{user}` | `EXPORTING` | `job_id`: the export that runs | users |
@@ -31,12 +31,14 @@
 //! all. What is the other side of a fence alone ("fenced", "muted") is found by who is deleted, and shown to nobody.
 //!
 //! A follow is two items, one on each side, so that both lists can be read, and read consistently: they and the counters
-//! change in one transaction. A fence hides an author from a viewer's home from the moment an unfollow is answered.
+//! change in one transaction. A fence hides an author from a viewer's home from the moment an unfollow is answered; one also says that a
+//! request was withdrawn or refused.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use tintype_core::{JobId, SessionId, Time, UserId, name::Username, profile::ProfileCard};
+use serde_json::Value;
+use tintype_core::{JobId, SessionId, Time, UserId, name::Username, notification::Kind, profile::ProfileCard};
 
 use crate::{Error, Key, Page, Table, counters, table::Query};
 
@@ -228,6 +230,18 @@ pub async fn cards(users: &Table, ids: impl IntoIterator<Item = UserId>) -> Resu
     let keys: Vec<Key> = unique.into_iter().map(profile).collect();
     let cards: Vec<ProfileCard> = users.batch_get(&keys, false).await?;
     Ok(cards.into_iter().map(|card| (card.id, card)).collect())
+}
+
+/// Whether `user` wants to be notified of things of this `kind`, as of now; they do unless they say otherwise. `None`: there is no such
+/// person.
+pub async fn wants(users: &Table, user: UserId, kind: Kind) -> Result<Option<bool>, Error> {
+    let profile: Option<HashMap<String, Value>> = users.get(&profile(user), true).await?;
+    Ok(profile.map(|profile| profile.get(&format!("notify_{}", kind.as_str())) != Some(&Value::Bool(false))))
+}
+
+/// Whether `follower` waits for `followee`'s approval, as of now.
+pub async fn is_requested(users: &Table, follower: UserId, followee: UserId) -> Result<bool, Error> {
+    Ok(users.get::<Key>(&requested(follower, followee), true).await?.is_some())
 }
 
 /// Since when `follower` follows `followee`, as of now.

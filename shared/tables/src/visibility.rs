@@ -56,6 +56,12 @@ async fn are_there<const N: usize>(users: &Table, keys: [Key; N]) -> Result<[boo
     Ok(keys.map(|key| found.contains(&key)))
 }
 
+/// Whether `viewer` is not to hear of what `person` does: one blocks the other, or `viewer` has muted them. As of now.
+pub async fn is_silent(users: &Table, viewer: UserId, person: UserId) -> Result<bool, Error> {
+    let edges = [users::blocking(viewer, person), users::blocked(viewer, person), users::muting(viewer, person)];
+    Ok(are_there(users, edges).await?.contains(&true))
+}
+
 /// What of a person somebody sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
@@ -162,6 +168,11 @@ impl Fence {
 /// The authors whom `viewer` is not to see at home, whatever the reason, as of now.
 pub async fn fences_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
     hidden(users, viewer, |_| true).await
+}
+
+/// The people of whose doings `viewer` is not to hear, as of now: see [`is_silent`].
+pub async fn silent_for(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
+    hidden(users, viewer, |fence| fence != Fence::Unfollowed).await
 }
 
 /// The people whom `viewer` blocks, or who block `viewer`, as of now: neither is to see the other anywhere.

@@ -1,5 +1,7 @@
 //! The kinds of writes that transactions are made of.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update, builders::PutBuilder};
 
 use crate::{
@@ -89,6 +91,25 @@ pub fn add_present(table: &Table, key: &Key, amount: i64) -> TransactWriteItem {
     add_if(table, key, amount, Some(PRESENT.to_owned()))
 }
 
+/// Changes an item as `expression` says, on this condition. `#name` in it is attribute `name`, where that is a word of DynamoDB's own.
+pub fn update<const N: usize>(
+    table: &Table,
+    key: &Key,
+    expression: &str,
+    condition: &str,
+    values: [(&str, AttributeValue); N],
+) -> TransactWriteItem {
+    let values = values.map(|(name, value)| (name.to_owned(), value));
+    let update = Update::builder()
+        .table_name(&table.name)
+        .set_key(Some(key.item()))
+        .update_expression(expression)
+        .condition_expression(condition)
+        .set_expression_attribute_names(names_in(expression))
+        .set_expression_attribute_values((N > 0).then(|| values.into()));
+    TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+}
+
 /// Demands that there is no item at `key`, and writes nothing.
 pub fn check_absent(table: &Table, key: &Key) -> TransactWriteItem {
     check(table, key, ABSENT, [])
@@ -109,6 +130,13 @@ pub fn check<const N: usize>(table: &Table, key: &Key, condition: &str, values: 
         // An empty map is refused.
         .set_expression_attribute_values((N > 0).then(|| values.into()));
     TransactWriteItem::builder().condition_check(check.build().expect("table, key and condition are set")).build()
+}
+
+/// Which attributes an expression's `#names` are; an empty map is refused.
+fn names_in(expression: &str) -> Option<HashMap<String, String>> {
+    let words = expression.split([' ', ',']).filter_map(|word| Some((word.to_owned(), word.strip_prefix('#')?.to_owned())));
+    let names: HashMap<String, String> = words.collect();
+    (!names.is_empty()).then_some(names)
 }
 
 fn building(table: &Table, item: Item) -> PutBuilder {

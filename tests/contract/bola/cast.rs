@@ -14,7 +14,7 @@ use crate::harness::{
     people::{PASSWORD, ids},
     photographs::publish,
     secrets::token_secret,
-    unique,
+    unique, until,
 };
 
 /// A session of the owner's, besides the first.
@@ -162,7 +162,17 @@ async fn belongings(owner: &Person, row: Option<&Row>) -> Value {
         (list, ids)
     }));
     let (me, lists) = tokio::join!(owner.get("/me"), lists);
-    json!({"me": me.expect(200).body, "lists": lists})
+    let news = if row.is_some_and(|row| row.route == "PUT /notifications/read") { news(owner).await } else { Value::Null };
+    json!({"me": me.expect(200).body, "lists": lists, "news": news})
+}
+
+/// Whether the owner has read that somebody waits for their approval, once they are told.
+async fn news(owner: &Person) -> Value {
+    until("the owner is told of a request", Duration::from_secs(40), async || {
+        let notes = owner.list("/notifications").await;
+        notes.iter().find(|note| note["kind"] == "follow_request").map(|request| request["read"].clone())
+    })
+    .await
 }
 
 /// Whether a list of the owner's is what the row's other cells, too, are about.

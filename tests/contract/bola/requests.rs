@@ -39,6 +39,7 @@ fn body(route: &str, who: Relation, cast: &Cast) -> Option<Value> {
         "PUT /me/totp" => json!({"code": "000000"}),
         "PATCH /posts/{post_id}" => json!({"comments_enabled": false}),
         "POST /posts" => json!({"photos": [photo]}),
+        "PUT /notifications/read" => json!({"up_to": tintype_core::Time::now()}),
         _ => return None,
     })
 }

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod host;
 pub(crate) mod inside;
+pub(crate) mod notifications;
 pub(crate) mod people;
 pub(crate) mod photographs;
 pub(crate) mod polling;

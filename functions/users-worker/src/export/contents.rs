@@ -7,12 +7,14 @@
 //! | `sessions.json` | devices |
 //! | `following.json`, `followers.json`, `follow-requests-sent.json`, `follow-requests-received.json`, `blocks.json`, `mutes.json` | usernames; after a thousand `-2.json` and so on |
 //! | `likes.json`, `saved.json` | ids of posts, and since when; after a thousand likewise |
+//! | `comments.json`, `liked-comments.json` | what the person has written, with posts and times; comments that they like; more files likewise |
 //! | `posts/{post}/post.json`, `posts/{post}/{index}.jpg` | a post, published or not, and its photographs in their largest variant |
 //!
 //! Who has blocked or muted the person, or has stopped following them, is nobody's but those people's.
 //!
 //! A service that comes later adds a section.
 
+mod comments;
 mod marks;
 mod posts;
 
@@ -39,7 +41,7 @@ const PEOPLE: usize = 1000;
 const BATCH: usize = 100;
 
 /// What an archive consists of, in this order: a cursor counts on it.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 15] = [
     Section::Account,
     Section::Avatar,
     Section::Sessions,
@@ -54,6 +56,8 @@ const SECTIONS: [Section; 13] = [
     // A post that is published meanwhile is in one of them at least; twice in the archive, it is one folder.
     Section::Posts { prefix: tintype_tables::posts::UNPUBLISHED },
     Section::Posts { prefix: tintype_tables::posts::PUBLISHED },
+    Section::Comments,
+    Section::LikedComments,
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +83,8 @@ enum Section {
     Posts {
         prefix: &'static str,
     },
+    Comments,
+    LikedComments,
 }
 
 /// What comes next.
@@ -146,6 +152,8 @@ impl Contents<'_> {
             Section::Likes => marks::likes(self, cursor.piece, cursor.after).await?,
             Section::Saved => marks::saved(self, cursor.piece, cursor.after).await?,
             Section::Posts { prefix } => posts::read(self, prefix, cursor.after).await?,
+            Section::Comments => comments::written(self, cursor.piece, cursor.after).await?,
+            Section::LikedComments => comments::liked(self, cursor.piece, cursor.after).await?,
         };
         let next = match after {
             Some(after) => Some(Cursor { piece: cursor.piece + 1, after: Some(after), ..cursor }),
@@ -191,6 +199,11 @@ impl Contents<'_> {
         let names: Vec<Value> = page.items.iter().filter_map(|id| cards.get(id)).map(|card| json!(card.username)).collect();
         Ok((vec![Entry::piece(name, piece, &names.into())], page.next))
     }
+}
+
+/// The file of a section's piece.
+fn numbered(name: &str, piece: usize) -> String {
+    if piece == 0 { format!("{name}.json") } else { format!("{name}-{}.json", piece + 1) }
 }
 
 /// A query still to be shaped.

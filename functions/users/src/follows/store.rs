@@ -2,11 +2,11 @@
 //!
 //! Each transaction holds or fails by its own conditions: whatever is repeated or crosses another, counts equal edges.
 
-use tintype_core::{Time, UserId, profile::ProfileCard};
+use tintype_core::{Time, UserId, event::What, profile::ProfileCard};
 use tintype_tables::{
     Error, Table,
     graph::{self, since},
-    users,
+    outbox, users,
     visibility::Relationship,
     writes::{self, Place, Transaction},
 };
@@ -85,6 +85,7 @@ pub(crate) async fn act(users: &Table, seen: Seen, follower: UserId, followee: U
 fn request(transaction: &mut Transaction, users: &Table, follower: UserId, followee: UserId, now: Time) -> Place {
     let mut item = users::requested(follower, followee).item();
     item.extend([since(now)]);
+    outbox::speak(&mut item, What::FollowRequested { follower_id: follower, followee_id: followee }, now);
     let mut other_side = users::request(followee, follower).item();
     other_side.extend([since(now)]);
     let edge = transaction.push(writes::put_new(users, item));
@@ -104,8 +105,7 @@ pub(crate) async fn unfollow(users: &Table, follower: UserId, followee: UserId, 
         if edges.following {
             graph::disconnect(&mut transaction, users, follower, followee, now);
         } else if edges.requested {
-            transaction.push(writes::delete_present(users, &users::requested(follower, followee)));
-            transaction.push(writes::delete(users, &users::request(followee, follower)));
+            graph::withdraw(&mut transaction, users, follower, followee, now);
         } else {
             return Ok(Some(true));
         }

@@ -58,6 +58,7 @@ fn every_function_is_there_with_its_environment() {
     let posts = ("POSTS_TABLE", "tintype-PostsTable");
     let comments = ("COMMENTS_TABLE", "tintype-CommentsTable");
     let feeds = ("FEEDS_TABLE", "tintype-FeedsTable");
+    let notifications = ("NOTIFICATIONS_TABLE", "tintype-NotificationsTable");
     let uploads = ("UPLOADS_BUCKET", "tintype-uploads-000000000000-us-east-1");
     let media = ("MEDIA_BUCKET", "tintype-media-000000000000-us-east-1");
     let secret = ("TOKEN_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:000000000000:secret:tintype-TokenSecret-000000");
@@ -66,7 +67,9 @@ fn every_function_is_there_with_its_environment() {
     let router_dlq = ("EVENT_ROUTER_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-EventRouterDlq");
     let users_queue = ("USERS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersQueue");
     let comments_queue = ("COMMENTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-CommentsQueue");
+    let comments_dlq = ("COMMENTS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-CommentsDlq");
     let notification_queue = ("NOTIFICATION_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-NotificationQueue");
+    let notification_dlq = ("NOTIFICATION_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-NotificationDlq");
     let users_dlq = ("USERS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-UsersDlq");
     let posts_queue = ("POSTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsQueue");
     let posts_dlq = ("POSTS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsDlq");
@@ -82,14 +85,22 @@ fn every_function_is_there_with_its_environment() {
     let expected = [
         ("authorizer", 10, vec![users, edge, origin]),
         ("users", 10, limited(vec![users, posts, uploads, media, exports, secret])),
-        ("users-worker", 60, vec![users, posts, edge, uploads, media, exports, queue, posts_queue, users_dlq]),
         ("posts", 15, limited(vec![users, posts, comments, uploads, media])),
+        (
+            "users-worker",
+            60,
+            vec![users, posts, comments, edge, uploads, media, exports, queue, comments_queue, notification_queue, posts_queue, users_dlq],
+        ),
         ("posts-worker", 120, vec![users, posts, uploads, media, users_queue, posts_dlq]),
         ("photo-processor", 60, vec![users, posts, uploads, media, users_queue]),
         ("janitor", 50, vec![users, posts, uploads, media, users_queue]),
         ("event-router", 30, vec![comments_queue, queue, notification_queue, posts_queue, users_queue, router_dlq]),
         ("feed-fanout", 60, vec![users, posts, feeds, users_queue, queue_dlq]),
+        ("notifications", 10, limited(vec![users, posts, comments, notifications, media])),
+        ("notifier", 60, vec![users, posts, comments, notifications, users_queue, notification_dlq]),
         ("feed", 10, limited(vec![users, posts, comments, feeds, media])),
+        ("comments", 10, limited(vec![users, posts, comments])),
+        ("comments-worker", 60, vec![posts, comments, users_queue, comments_dlq]),
         ("home", 10, vec![edge, origin]),
     ];
     assert_eq!(deployment.functions.len(), expected.len());
@@ -157,7 +168,17 @@ fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
         ("posts", "DELETE /posts/{post_id}", true),
         ("posts", "GET /me/posts", true),
         ("posts", "GET /users/{username}/posts", false),
+        ("comments", "POST /posts/{post_id}/comments", true),
+        ("comments", "GET /posts/{post_id}/comments", false),
+        ("comments", "GET /comments/{comment_id}", false),
+        ("comments", "DELETE /comments/{comment_id}", true),
+        ("comments", "GET /comments/{comment_id}/replies", false),
+        ("comments", "PUT /comments/{comment_id}/like", true),
+        ("comments", "DELETE /comments/{comment_id}/like", true),
         ("feed", "GET /feed", true),
+        ("notifications", "GET /notifications", true),
+        ("notifications", "GET /notifications/unread-count", true),
+        ("notifications", "PUT /notifications/read", true),
         ("home", "GET /health", false),
         ("home", "GET /openapi.json", false),
         ("home", "ANY /{proxy+}", false),
@@ -301,7 +322,7 @@ fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_l
             read += 1;
         }
     }
-    assert_eq!(read, 3);
+    assert_eq!(read, 5);
     assert!(deployment.queues.iter().all(|queue| queue.retention == Duration::from_hours(14 * 24)));
     let names: Vec<_> = deployment.queues.iter().filter_map(|queue| queue.name.strip_prefix("tintype-")).collect();
     let queues = [

@@ -5,7 +5,7 @@ use tintype_core::{
     PostId, Time,
     event::What,
     media::Place,
-    post::{Edit, Failure, Post, Rendition, Step},
+    post::{Edit, Failure, Post, Rendition, Status, Step},
 };
 
 use super::{LISTED_LONGER, PROCESSING_TIME, REMAINS, Record, TICKET_LIFETIME, count, key, published, read_record, removal, unpublished};
@@ -206,6 +206,10 @@ async fn store(posts: &Table, before: &Record, after: &Record, step: Step, now: 
                 writes::add(posts, &count(author_id), 1),
             ])
             .await;
+    }
+    if after.post.status == Status::Failed && before.post.status != Status::Failed {
+        let Post { id, author_id, .. } = after.post;
+        outbox::speak(&mut item, What::PostFailed { post_id: id, author_id }, now);
     }
     if step == Step::Edited {
         let Post { id, author_id, .. } = after.post;

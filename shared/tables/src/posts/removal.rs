@@ -42,9 +42,14 @@ pub struct Trace {
 
 /// Some of an author's posts, whatever became of them, as of now; empty once there are no more.
 pub async fn traces_of(posts: &Table, author_id: UserId, limit: usize) -> Result<Vec<Trace>, Error> {
-    let query = Query { pk: author(author_id), prefix: None, after: None, descending: false, consistent: true, limit };
+    Ok(traces_after(posts, author_id, None, limit).await?.items)
+}
+
+/// A page of all of an author's posts, whatever became of them, as of now: for who goes through them and removes none.
+pub async fn traces_after(posts: &Table, author_id: UserId, after: Option<String>, limit: usize) -> Result<Page<Trace>, Error> {
+    let query = Query { pk: author(author_id), prefix: None, after, descending: false, consistent: true, limit };
     let page: Page<Key> = posts.query(query).await?;
-    page.items.into_iter().map(trace).collect()
+    Ok(Page { items: page.items.into_iter().map(trace).collect::<Result<_, _>>()?, next: page.next })
 }
 
 /// A key of a kind that is not known here would be passed over, and found again for ever.

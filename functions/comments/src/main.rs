@@ -1,0 +1,6 @@
+//! The function's process.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    comments::run().await
+}

@@ -1,0 +1,79 @@
+//! What of a page of notifications is shown now: what they are about may be gone, and who did it may be somebody whom the viewer is not to
+//! hear of any more, whether the notifier has come to that yet or not.
+
+use std::collections::{HashMap, HashSet};
+
+use tintype_core::{
+    CommentId, PostId, UserId,
+    notification::{Kind, Note},
+    post::Post,
+    profile::{Author, ProfileCard},
+};
+use tintype_tables::{Error, Key, comments, posts, users, visibility};
+use tokio::try_join;
+
+use crate::Stores;
+
+/// Whether a notification is shown.
+pub(crate) enum Shown {
+    /// With these people.
+    As(Vec<Author>),
+    /// Nobody of those who did it can be named just now.
+    NotNow,
+    /// What it is about is gone, or not for the viewer's eyes any more.
+    NoMore,
+}
+
+/// All that a page of notifications is about, as far as it is there for the viewer. Consistent, but for how people call themselves.
+pub(crate) struct Sight {
+    pub(crate) posts: HashMap<PostId, Post>,
+    comments: HashSet<CommentId>,
+    people: HashMap<UserId, ProfileCard>,
+    /// Of whom the viewer is not to hear.
+    silent: HashSet<UserId>,
+    /// Who waits for the viewer's approval.
+    waiting: HashSet<UserId>,
+}
+
+impl Sight {
+    pub(crate) async fn of(stores: &Stores, viewer: UserId, notes: &[Note]) -> Result<Self, Error> {
+        let posts = |is_failed: bool| {
+            let posts = notes.iter().filter(move |note| (note.kind == Kind::PostFailed) == is_failed).filter_map(|note| note.post_id);
+            unique(posts)
+        };
+        let (published, failed) = (posts(false), posts(true));
+        let comments = unique(notes.iter().filter_map(|note| note.comment_id));
+        let asking = notes.iter().filter(|note| note.kind == Kind::FollowRequest).flat_map(|note| note.actors.iter().copied());
+        let asking: Vec<Key> = unique(asking).into_iter().map(|actor| users::request(viewer, actor)).collect();
+        let (mut posts, failed, comments, people, silent, waiting) = try_join!(
+            posts::cards(&stores.posts, &published, true),
+            posts::drafts(&stores.posts, &failed),
+            comments::there(&stores.comments, &comments),
+            users::cards(&stores.users, notes.iter().flat_map(|note| note.actors.iter().copied())),
+            visibility::silent_for(&stores.users, viewer),
+            stores.users.batch_get::<Key>(&asking, true),
+        )?;
+        posts.extend(failed);
+        let others = posts.values().map(|post| post.author_id).filter(|author| *author != viewer).collect();
+        let open = visibility::open_among(&stores.users, viewer, &others).await?;
+        posts.retain(|_, post| post.author_id == viewer || open.contains_key(&post.author_id));
+        let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();
+        Ok(Self { posts, comments, people, silent, waiting })
+    }
+
+    pub(crate) fn of_note(&self, note: &Note) -> Shown {
+        let is_there = note.post_id.is_none_or(|post_id| self.posts.contains_key(&post_id))
+            && note.comment_id.is_none_or(|comment_id| self.comments.contains(&comment_id))
+            && (note.kind != Kind::FollowRequest || note.actors.iter().all(|actor| self.waiting.contains(actor)));
+        if !is_there {
+            return Shown::NoMore;
+        }
+        let named = note.actors.iter().filter(|actor| !self.silent.contains(*actor)).filter_map(|actor| self.people.get(actor));
+        let named: Vec<Author> = named.map(Author::from).collect();
+        if named.is_empty() && !note.actors.is_empty() { Shown::NotNow } else { Shown::As(named) }
+    }
+}
+
+fn unique<T: std::hash::Hash + Eq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    items.collect::<HashSet<T>>().into_iter().collect()
+}

@@ -1,0 +1,516 @@
+//! Inboxes in an embedded database: what is told, what is not, what it costs, and what ends at the worst moment.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use dynoxide::Database;
+use serde_json::{Value, json};
+use tintype_core::{
+    CommentId, PostId, Time, UserId,
+    comment::Comment,
+    event::Event,
+    media::Place,
+    notification::{Kind, LIFETIME, Note},
+    post::{ContentType, Draft, Photo, Post, Rendition},
+    profile::ProfileCard,
+};
+use tintype_tables::{
+    Key, comments, graph,
+    notifications::{self, mark_read, unread},
+    posts::{self, marks},
+    table::{Item, text},
+    users,
+    writes::Transaction,
+};
+use tintype_telemetry::{Outcome, Work, number, observe};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// Empty tables, as the template has them.
+async fn stores() -> Stores {
+    let database = Database::memory().unwrap();
+    let index = |name: &str, hash: &str, range: &str| {
+        let key = json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+        json!({"IndexName": name, "KeySchema": key, "Projection": {"ProjectionType": "KEYS_ONLY"}})
+    };
+    let mut tables = vec![("users", vec![], vec![]), ("posts", vec![], vec![]), ("comments", vec![], vec![])];
+    let indexes = vec![index("ByActor", "actor_id", "pk"), index("ByPost", "post_id", "about")];
+    tables.push(("notifications", vec!["actor_id", "post_id", "about"], indexes));
+    for (name, attributes, indexes) in tables {
+        let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
+        let attributes = ["pk", "sk"].into_iter().chain(attributes).map(|name| json!({"AttributeName": name, "AttributeType": "S"}));
+        let attributes: Vec<Value> = attributes.collect();
+        let mut request =
+            json!({"TableName": name, "KeySchema": key, "AttributeDefinitions": attributes, "BillingMode": "PAY_PER_REQUEST"});
+        if !indexes.is_empty() {
+            request["GlobalSecondaryIndexes"] = indexes.into();
+        }
+        database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    stores_at(&endpoint)
+}
+
+fn stores_at(endpoint: &str) -> Stores {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    let client = Client::from_conf(config);
+    let table = |name: &str| Table { client: client.clone(), name: name.to_owned() };
+    Stores {
+        users: table("users"),
+        posts: table("posts"),
+        comments: table("comments"),
+        notifications: table("notifications"),
+        turns: Turns::default(),
+    }
+}
+
+/// A queue that nobody answers for: only a removal says anything.
+fn nowhere() -> Sender {
+    let config = aws_sdk_sqs::Config::builder().behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest()).build();
+    Sender::new(aws_sdk_sqs::Client::from_conf(config), "none")
+}
+
+impl Stores {
+    async fn tell(&self, what: What) {
+        process(self, &nowhere(), what).await.unwrap();
+    }
+
+    async fn put(&self, item: Item) {
+        self.users.client.put_item().table_name("users").set_item(Some(item)).send().await.unwrap();
+    }
+
+    async fn remove(&self, key: Key) {
+        self.users.client.delete_item().table_name("users").set_key(Some(key.item())).send().await.unwrap();
+    }
+
+    async fn sign_up(&self, name: &str) -> UserId {
+        let id = UserId::new();
+        let username: tintype_core::name::Username = name.parse().unwrap();
+        let card = ProfileCard { id, username: username.clone(), display_name: name.to_owned(), is_private: false, avatar: None };
+        let mut item: Item = serde_dynamo::to_item(card).unwrap();
+        item.extend(users::profile(id).item());
+        self.put(item).await;
+        let mut claim = users::name(&username).item();
+        claim.insert("user_id".to_owned(), text(id.to_string()));
+        self.put(claim).await;
+        id
+    }
+
+    async fn follow(&self, follower: UserId, followee: UserId) -> What {
+        let mut transaction = Transaction::default();
+        graph::connect(&mut transaction, &self.users, follower, followee, false, Time::now());
+        transaction.commit(&self.users).await.unwrap();
+        What::FollowChanged { follower_id: follower, followee_id: followee, approved: false }
+    }
+
+    async fn publish(&self, author_id: UserId, caption: &str) -> Post {
+        let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16))];
+        let draft = Draft { author_id, caption: caption.to_owned(), location: None, comments_enabled: true, photos };
+        let post = Post::new(draft, Time::now());
+        posts::create(&self.posts, post.clone()).await.unwrap();
+        let rendition = Rendition { width: 1, height: 1, blurhash: String::new(), variants: vec![] };
+        posts::finish_photo(&self.posts, post.id, 0, rendition, Place::Public, Time::now()).await.unwrap().unwrap().post
+    }
+
+    async fn like(&self, user_id: UserId, post: &Post) -> What {
+        marks::like(&self.posts, post, user_id, Time::now()).await.unwrap();
+        What::PostLiked { post_id: post.id, author_id: post.author_id, user_id }
+    }
+
+    async fn comment(&self, author_id: UserId, post_id: PostId, parent_id: Option<CommentId>, words: &str) -> (Comment, What) {
+        let comment = Comment {
+            id: CommentId::new(),
+            post_id,
+            parent_id,
+            author_id,
+            text: words.to_owned(),
+            mentions: tintype_core::text::mentions(words),
+            created_at: Time::now(),
+            likes: 0,
+            reply_count: 0,
+        };
+        comments::create(&self.comments, &comment, Time::now()).await.unwrap();
+        let what = What::CommentCreated { comment_id: comment.id, post_id, parent_id, author_id };
+        (comment, what)
+    }
+
+    async fn notes(&self, recipient: UserId) -> Vec<Note> {
+        notifications::page(&self.notifications, recipient, None, 100).await.unwrap().items
+    }
+
+    /// What somebody was told, newest first, and how much of it is unread.
+    async fn told(&self, recipient: UserId) -> (Vec<(Kind, u64)>, u64) {
+        let notes = self.notes(recipient).await.iter().map(|note| (note.kind, note.actor_count)).collect();
+        (notes, unread(&self.notifications, recipient, Time::now()).await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn of_one_cause_somebody_is_told_once_however_often_its_message_comes() {
+    let stores = stores().await;
+    let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
+    let post = stores.publish(ada, "").await;
+    let (liked, followed) = (stores.like(bob, &post).await, stores.follow(bob, ada).await);
+    for what in [&liked, &followed, &liked, &followed, &liked] {
+        stores.tell(what.clone()).await;
+    }
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Follow, 1), (Kind::Like, 1)], 2));
+    // Taken back and given again it is the same cause.
+    marks::unlike(&stores.posts, post.id, bob).await.unwrap();
+    let again = stores.like(bob, &post).await;
+    stores.tell(again).await;
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Follow, 1), (Kind::Like, 1)], 2));
+    assert_eq!(stores.told(bob).await, (vec![], 0));
+}
+
+#[tokio::test]
+async fn what_was_taken_back_before_its_message_came_is_told_to_nobody() {
+    let stores = stores().await;
+    let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
+    let post = stores.publish(ada, "").await;
+    let liked = stores.like(bob, &post).await;
+    marks::unlike(&stores.posts, post.id, bob).await.unwrap();
+    let (comment, commented) = stores.comment(bob, post.id, None, "well").await;
+    comments::delete(&stores.comments, comment.id, Time::now()).await.unwrap();
+    let mentioned = stores.publish(bob, "with @ada").await;
+    posts::delete(&stores.posts, mentioned.id, Time::now()).await.unwrap();
+    let published = What::PostPublished { post_id: mentioned.id, author_id: bob, published_at: mentioned.published_at.unwrap() };
+    let requested = What::FollowRequested { follower_id: bob, followee_id: ada };
+    let followed = What::FollowChanged { follower_id: bob, followee_id: ada, approved: false };
+    let failed = What::PostFailed { post_id: post.id, author_id: ada };
+    let ready = What::ExportReady { user_id: ada, job_id: tintype_core::JobId::new() };
+    for what in [liked, commented, published, requested, followed, failed, ready] {
+        stores.tell(what).await;
+    }
+    assert_eq!(stores.told(ada).await, (vec![], 0));
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_whom_they_have_muted_or_blocked_or_are_blocked_by_or_of_what_they_do_not_want_or_do_themselves() {
+    let stores = stores().await;
+    let ada = stores.sign_up("ada").await;
+    let post = stores.publish(ada, "").await;
+    let (muted, blocked, blocking) = (stores.sign_up("mut").await, stores.sign_up("bad").await, stores.sign_up("bbb").await);
+    for key in [users::muting(ada, muted), users::blocking(ada, blocked), users::blocked(ada, blocking)] {
+        stores.put(key.item()).await;
+    }
+    for actor in [muted, blocked, blocking, ada] {
+        for what in [stores.like(actor, &post).await, stores.comment(actor, post.id, None, "@ada").await.1] {
+            stores.tell(what).await;
+        }
+    }
+    assert_eq!(stores.told(ada).await, (vec![], 0));
+    // Whoever wants no likes is told of comments all the same.
+    let set = stores.users.client.update_item().table_name("users").set_key(Some(users::profile(ada).item()));
+    let off = aws_sdk_dynamodb::types::AttributeValue::Bool(false);
+    set.update_expression("SET notify_like = :off").expression_attribute_values(":off", off).send().await.unwrap();
+    let bob = stores.sign_up("bob").await;
+    for what in [stores.like(bob, &post).await, stores.comment(bob, post.id, None, "well").await.1] {
+        stores.tell(what).await;
+    }
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Comment, 1)], 1));
+}
+
+#[tokio::test]
+async fn a_comment_is_told_once_to_each_whose_comment_it_answers_else_whom_it_mentions_else_whose_post_it_is() {
+    let stores = stores().await;
+    let (ada, bob, cyd) = (stores.sign_up("ada").await, stores.sign_up("bob").await, stores.sign_up("cyd").await);
+    let dan = stores.sign_up("dan").await;
+    let post = stores.publish(ada, "").await;
+    let (parent, said) = stores.comment(bob, post.id, None, "first").await;
+    stores.tell(said).await;
+    // Bob is answered and mentioned, Ada mentioned and the author, Dan is mentioned, Cyd mentions herself.
+    let (reply, said) = stores.comment(cyd, post.id, Some(parent.id), "@bob @ada @dan @cyd @nobody.there").await;
+    stores.tell(said.clone()).await;
+    stores.tell(said).await;
+    assert_eq!(stores.told(bob).await, (vec![(Kind::Reply, 1)], 1));
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Mention, 1), (Kind::Comment, 1)], 2));
+    assert_eq!(stores.told(dan).await, (vec![(Kind::Mention, 1)], 1));
+    assert_eq!(stores.told(cyd).await, (vec![], 0));
+    let note = &stores.notes(dan).await[0];
+    assert_eq!((note.post_id, note.comment_id), (Some(post.id), Some(reply.id)));
+    assert_eq!(note.excerpt.as_deref(), Some("@bob @ada @dan @cyd @nobody.there"));
+    // The thread is deleted, with the reply in it.
+    comments::delete(&stores.comments, parent.id, Time::now()).await.unwrap();
+    stores.tell(What::CommentDeleted { comment_id: parent.id, post_id: post.id, parent_id: None }).await;
+    for person in [ada, bob, cyd, dan] {
+        assert_eq!(stores.told(person).await, (vec![], 0));
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_a_deleted_post_goes_from_all_inboxes_and_from_groups_without_a_trace() {
+    let stores = stores().await;
+    let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
+    let (kept, deleted) = (stores.publish(ada, "").await, stores.publish(ada, "").await);
+    for number in 0..45 {
+        let fan = stores.sign_up(&format!("fan{number}")).await;
+        let liked = stores.like(fan, &deleted).await;
+        stores.tell(liked).await;
+    }
+    for what in [stores.like(bob, &kept).await, stores.comment(bob, deleted.id, None, "well").await.1] {
+        stores.tell(what).await;
+    }
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Comment, 1), (Kind::Like, 1), (Kind::Like, 45)], 3));
+    posts::delete(&stores.posts, deleted.id, Time::now()).await.unwrap();
+    stores.tell(What::PostDeleted { post_id: deleted.id, author_id: ada }).await;
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Like, 1)], 1));
+    let all = stores.notifications.client.scan().table_name("notifications").send().await.unwrap();
+    assert!(!format!("{:?}", all.items()).contains(&deleted.id.to_string()));
+}
+
+#[tokio::test]
+async fn a_block_and_a_mute_take_back_what_was_told_and_shrink_the_groups() {
+    let stores = stores().await;
+    let (ada, bob, cyd) = (stores.sign_up("ada").await, stores.sign_up("bob").await, stores.sign_up("cyd").await);
+    let post = stores.publish(ada, "").await;
+    for what in [stores.like(bob, &post).await, stores.like(cyd, &post).await, stores.follow(bob, ada).await, stores.follow(ada, bob).await]
+    {
+        stores.tell(what).await;
+    }
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Follow, 1), (Kind::Like, 2)], 2));
+    stores.put(users::muting(ada, cyd).item()).await;
+    stores.tell(What::MuteChanged { muter_id: ada, muted_id: cyd }).await;
+    assert_eq!(stores.told(ada).await, (vec![(Kind::Follow, 1), (Kind::Like, 1)], 2));
+    assert_eq!(stores.notes(ada).await[1].actors, [bob]);
+    for key in [users::blocking(bob, ada), users::blocked(ada, bob)] {
+        stores.put(key.item()).await;
+    }
+    stores.tell(What::BlockChanged { blocker_id: bob, blocked_id: ada }).await;
+    assert_eq!((stores.told(ada).await, stores.told(bob).await), ((vec![], 0), (vec![], 0)));
+}
+
+#[tokio::test]
+async fn a_request_is_told_while_it_waits_and_an_approval_to_whoever_asked() {
+    let stores = stores().await;
+    let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
+    let requested = What::FollowRequested { follower_id: bob, followee_id: ada };
+    let changed = |approved| What::FollowChanged { follower_id: bob, followee_id: ada, approved };
+    let ask = async || {
+        stores.put(users::requested(bob, ada).item()).await;
+        stores.put(users::request(ada, bob).item()).await;
+        stores.tell(requested.clone()).await;
+    };
+    ask().await;
+    assert_eq!(stores.told(ada).await, (vec![(Kind::FollowRequest, 1)], 1));
+    // Withdrawn, or refused.
+    let mut transaction = Transaction::default();
+    graph::withdraw(&mut transaction, &stores.users, bob, ada, Time::now());
+    transaction.commit(&stores.users).await.unwrap();
+    stores.tell(changed(false)).await;
+    stores.tell(requested.clone()).await;
+    assert_eq!(stores.told(ada).await, (vec![], 0));
+    // Asked again, it is a request of its own, also if the message of what was before comes late.
+    ask().await;
+    stores.tell(changed(false)).await;
+    assert_eq!(stores.told(ada).await, (vec![(Kind::FollowRequest, 1)], 1));
+    assert!(graph::approve(&stores.users, ada, bob, graph::Approval::Given, Time::now()).await.unwrap());
+    for _ in 0..2 {
+        stores.tell(changed(true)).await;
+    }
+    assert_eq!(stores.told(ada).await, (vec![], 0));
+    assert_eq!(stores.told(bob).await, (vec![(Kind::FollowAccepted, 1)], 1));
+}
+
+#[tokio::test]
+async fn whoever_may_not_see_the_post_is_not_told_of_it() {
+    let stores = stores().await;
+    let (ada, bob, cyd) = (stores.sign_up("ada").await, stores.sign_up("bob").await, stores.sign_up("cyd").await);
+    let private = aws_sdk_dynamodb::types::AttributeValue::Bool(true);
+    let set = stores.users.client.update_item().table_name("users").set_key(Some(users::profile(ada).item()));
+    set.update_expression("SET is_private = :yes").expression_attribute_values(":yes", private).send().await.unwrap();
+    stores.follow(bob, ada).await;
+    let post = stores.publish(ada, "@bob and @cyd").await;
+    let published = What::PostPublished { post_id: post.id, author_id: ada, published_at: post.published_at.unwrap() };
+    stores.tell(published).await;
+    let said = stores.comment(bob, post.id, None, "@cyd").await.1;
+    stores.tell(said).await;
+    assert_eq!(stores.told(bob).await, (vec![(Kind::Mention, 1)], 1));
+    assert_eq!(stores.told(cyd).await, (vec![], 0));
+}
+
+/// Somebody deletes, blocks or mutes while another worker tells: nothing of it is left, and nothing of it counts.
+#[tokio::test]
+async fn what_ends_while_it_is_told_is_taken_back() {
+    let stores = stores().await;
+    let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
+    let pause = async || tokio::time::sleep(Duration::from_micros(fastrand::u64(..40_000))).await;
+    for round in 0..40 {
+        let post = stores.publish(ada, "").await;
+        let liked = stores.like(bob, &post).await;
+        let said = stores.comment(bob, post.id, None, "well").await.1;
+        let telling = async { tokio::join!(stores.tell(liked.clone()), stores.tell(said.clone()), stores.tell(liked.clone())) };
+        let ending = async {
+            pause().await;
+            if round % 2 == 0 {
+                posts::delete(&stores.posts, post.id, Time::now()).await.unwrap();
+                stores.tell(What::PostDeleted { post_id: post.id, author_id: ada }).await;
+            } else {
+                stores.put(users::muting(ada, bob).item()).await;
+                stores.tell(What::MuteChanged { muter_id: ada, muted_id: bob }).await;
+            }
+        };
+        tokio::join!(telling, ending);
+        assert_eq!(stores.told(ada).await, (vec![], 0), "round {round}");
+        stores.remove(users::muting(ada, bob)).await;
+        stores.remove(users::muted_by(bob, ada)).await;
+    }
+}
+
+/// Two processes: the turns of one are not those of the other.
+#[tokio::test]
+async fn unread_is_exact_while_many_tell_take_back_and_read_at_once() {
+    let stores = stores().await;
+    let other = another_process(&stores);
+    let ada = stores.sign_up("ada").await;
+    let post = stores.publish(ada, "").await;
+    let mut liked = Vec::new();
+    let mut fans = Vec::new();
+    for number in 0..24 {
+        let fan = stores.sign_up(&format!("fan{number}")).await;
+        liked.push(stores.like(fan, &post).await);
+        liked.push(stores.follow(fan, ada).await);
+        fans.push(fan);
+    }
+    let telling = async |stores: &Stores, order: Vec<What>| {
+        for batch in order.chunks(6) {
+            futures::future::join_all(batch.iter().map(|what| stores.tell(what.clone()))).await;
+        }
+    };
+    let reversed: Vec<What> = liked.iter().rev().cloned().collect();
+    let muting = async {
+        for fan in &fans[..4] {
+            stores.put(users::muting(ada, *fan).item()).await;
+            stores.tell(What::MuteChanged { muter_id: ada, muted_id: *fan }).await;
+        }
+    };
+    let reading = async {
+        for _ in 0..10 {
+            mark_read(&stores.notifications, ada, Time::now()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::join!(telling(&stores, liked.clone()), telling(&other, reversed), muting, reading);
+    let state = notifications::state(&stores.notifications, ada).await.unwrap();
+    let notes = stores.notes(ada).await;
+    let counts: BTreeMap<Kind, u64> = notes.iter().map(|note| (note.kind, note.actor_count)).collect();
+    assert_eq!(counts, BTreeMap::from([(Kind::Follow, 20), (Kind::Like, 20)]));
+    assert_eq!(notes.iter().filter(|note| state.is_unread(note.updated_at)).count() as u64, state.unread);
+}
+
+fn another_process(stores: &Stores) -> Stores {
+    let Stores { users, posts, comments, notifications, .. } = stores;
+    let (users, posts, comments) = (users.clone(), posts.clone(), comments.clone());
+    Stores { users, posts, comments, notifications: notifications.clone(), turns: Turns::default() }
+}
+
+#[tokio::test]
+async fn what_has_gone_by_itself_after_ninety_days_is_not_counted_any_more() {
+    let stores = stores().await;
+    let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
+    let cause = |post_id| tintype_core::notification::Cause {
+        kind: Kind::Mention,
+        actor_id: Some(bob),
+        subject: tintype_core::notification::Subject::Post(post_id),
+    };
+    let (long_ago, now) = (Time::now().minus(LIFETIME + Duration::from_hours(24)), Time::now());
+    for at in [long_ago, now] {
+        assert!(notifications::tell(&stores.notifications, ada, &cause(PostId::new()), at).await.unwrap());
+    }
+    assert_eq!(unread(&stores.notifications, ada, long_ago).await.unwrap(), 2);
+    assert_eq!(unread(&stores.notifications, ada, now).await.unwrap(), 1);
+    assert_eq!(notifications::state(&stores.notifications, ada).await.unwrap().unread, 1, "it is kept");
+}
+
+#[tokio::test]
+async fn of_whoever_leaves_nothing_is_left_in_any_inbox_and_the_others_stay() {
+    let stores = stores().await;
+    let (ada, bob, cyd) = (stores.sign_up("ada").await, stores.sign_up("bob").await, stores.sign_up("cyd").await);
+    let (hers, his) = (stores.publish(ada, "with @bob").await, stores.publish(bob, "").await);
+    let published = What::PostPublished { post_id: hers.id, author_id: ada, published_at: hers.published_at.unwrap() };
+    for what in [
+        published,
+        stores.like(ada, &his).await,
+        stores.like(cyd, &his).await,
+        stores.like(bob, &hers).await,
+        stores.comment(cyd, hers.id, None, "look, @bob").await.1,
+        stores.follow(ada, bob).await,
+    ] {
+        stores.tell(what).await;
+    }
+    let told = vec![(Kind::Follow, 1), (Kind::Mention, 1), (Kind::Like, 2), (Kind::Mention, 1)];
+    assert_eq!(stores.told(bob).await, (told, 4));
+    stores.remove(users::profile(ada)).await;
+    // Told again and again that its time is up, it goes on where it stopped.
+    let (mut after, mut times) = (None, 0);
+    loop {
+        after = removal::remove(&stores, ada, after, Instant::now()).await.unwrap();
+        times += 1;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(times > 2, "{times}");
+    assert_eq!(stores.told(bob).await, (vec![(Kind::Like, 1)], 1));
+    let all = stores.notifications.client.scan().table_name("notifications").send().await.unwrap();
+    let all = format!("{:?}", all.items());
+    assert!(!all.contains(&ada.to_string()) && !all.contains(&hers.id.to_string()), "{all}");
+    // Nor does a late message bring anything back.
+    let late = What::PostLiked { post_id: his.id, author_id: bob, user_id: ada };
+    stores.tell(late).await;
+    assert_eq!(stores.told(bob).await, (vec![(Kind::Like, 1)], 1));
+}
+
+/// What docs/BENCHMARKS.md says.
+#[tokio::test]
+async fn a_notification_and_the_number_of_unread_ones_cost_what_the_benchmarks_say() {
+    let stores = stores().await;
+    let (ada, bob, cyd) = (stores.sign_up("ada").await, stores.sign_up("bob").await, stores.sign_up("cyd").await);
+    let post = stores.publish(ada, "").await;
+    let (first, second) = (stores.like(bob, &post).await, stores.like(cyd, &post).await);
+    let cost = async |work: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
+        let line = Work { service: "test", operation: "test".to_owned(), request_id: String::new(), trace_id: String::new() };
+        let body = async {
+            work.await;
+            (number("dynamodb.read_units"), number("dynamodb.write_units"))
+        };
+        observe(line, body, |_| Outcome::Ok).await
+    };
+    let (alone, grown) = (cost(Box::pin(stores.tell(first.clone()))).await, cost(Box::pin(stores.tell(second))).await);
+    let repeated = cost(Box::pin(stores.tell(first))).await;
+    let count = cost(Box::pin(async { drop(unread(&stores.notifications, ada, Time::now()).await.unwrap()) })).await;
+    let reading = cost(Box::pin(async { drop(mark_read(&stores.notifications, ada, Time::now()).await.unwrap()) })).await;
+    println!("alone {alone:?} grown {grown:?} repeated {repeated:?} count {count:?} reading {reading:?}");
+    // Four and five items in a transaction, two units each, and one for each of the two indexes.
+    assert!(alone.1 <= 10.0 && grown.1 <= 12.0, "{alone:?} {grown:?}");
+    assert!(alone.0 <= 24.0 && grown.0 <= 24.0, "{alone:?} {grown:?}");
+    assert!(repeated.1 < 0.1 && repeated.0 <= 12.0, "{repeated:?}");
+    assert!(count.0 <= 0.5 && count.1 < 0.1, "{count:?}");
+    assert!(reading.1 <= 2.0, "{reading:?}");
+}
+
+#[tokio::test]
+async fn the_sample_events_are_told_and_what_nobody_is_notified_of_is_buried() {
+    let bodies = |name: &str| {
+        let path = format!("{}/../../events/notifier/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let event: SqsEvent = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        event.records.into_iter().map(|message| serde_json::from_str::<Event>(&message.body.unwrap()).unwrap().what).collect::<Vec<_>>()
+    };
+    let stores = stores().await;
+    for what in bodies("follow-and-like") {
+        stores.tell(what).await;
+    }
+    for what in bodies("poison") {
+        let Err(Failure::ForEver(reason)) = process(&stores, &nowhere(), what).await else { panic!("it would come again") };
+        assert_eq!(reason, "nobody is notified of privacy.changed");
+    }
+}
