@@ -143,8 +143,8 @@ fn buckets() -> Vec<Bucket> {
         suffix: String::new(),
     };
     vec![
-        Bucket { name: UPLOADS.to_owned(), notifications: vec![notification] },
-        Bucket { name: MEDIA.to_owned(), notifications: Vec::new() },
+        Bucket { name: UPLOADS.to_owned(), notifications: vec![notification], cors: Vec::new() },
+        Bucket { name: MEDIA.to_owned(), notifications: Vec::new(), cors: Vec::new() },
     ]
 }
 
