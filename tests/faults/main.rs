@@ -15,5 +15,7 @@ mod leaving;
 mod operator;
 mod private_media;
 mod process;
+mod races;
+mod rotation;
 mod starts;
 mod workers;
