@@ -96,6 +96,7 @@ async fn a_page_uploads_by_a_ticket_and_may_read_whatever_is_answered() {
         Answer::to(request.header("access-control-request-headers", headers))
     };
     let asked = asked_for(&ticket.uploads[0]["headers"]);
+    assert_eq!(asked, "content-type", "a ticket asks for nothing more");
     let allowed = preflight("PUT", asked.clone()).await;
     assert!(matches!(allowed.status, 200 | 204), "{} {}", allowed.status, allowed.text);
     assert_eq!(allowed.header("access-control-allow-origin"), Some("*"));
