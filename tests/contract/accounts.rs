@@ -1,9 +1,14 @@
 //! Accounts and profiles.
 
-use futures::future::join_all;
-use serde_json::json;
+use std::time::Duration;
 
-use crate::harness::{Caller, Person, people::PASSWORD, unique};
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::harness::{Caller, Person, people::PASSWORD, photographs::publish, unique, until};
+
+/// Cards of others are read as of a moment ago.
+const SHOWS: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn who_signs_up_gets_an_account_and_tokens() {
@@ -124,6 +129,55 @@ async fn a_profile_shows_what_its_owner_made_of_it() {
     assert_eq!(profile["username"], ada.username);
     assert_eq!(profile["id"], ada.id);
     assert_eq!(profile["counts"], json!({"posts": 0, "followers": 0, "following": 0}));
+}
+
+/// The person called `username`, wherever in an answer they stand.
+fn cards_of(answer: &Value, username: &str) -> Vec<Value> {
+    match answer {
+        Value::Array(items) => items.iter().flat_map(|item| cards_of(item, username)).collect(),
+        Value::Object(fields) if fields.get("username").is_some_and(|name| name == username) => vec![answer.clone()],
+        Value::Object(fields) => fields.values().flat_map(|value| cards_of(value, username)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn an_edit_of_the_profile_reaches_every_card_of_the_person() {
+    let (ada, bob, cyd) = (Person::sign_up("ada").await, Person::sign_up("bob").await, Person::sign_up("cyd").await);
+    let of = |person: &Person, what: &str| format!("/users/{}/{what}", person.username);
+    let post = publish(&ada, "mine").await;
+    bob.follow(&ada).await;
+    ada.follow(&bob).await;
+    cyd.follow(&bob).await;
+    cyd.put(&of(&ada, "mute")).await.expect(200);
+    bob.patch("/me", json!({"is_private": true})).await.expect(200);
+    let dan = Person::sign_up("dan").await;
+    dan.patch("/me", json!({"is_private": true})).await.expect(200);
+    ada.put(&of(&dan, "follow")).await.expect(200);
+    let eve = Person::sign_up("eve").await;
+    eve.put(&of(&ada, "block")).await.expect(200);
+    let places: [(&Person, String); 8] = [
+        (&bob, "/feed".to_owned()),
+        (&bob, format!("/posts/{}", post["id"].as_str().expect("an id"))),
+        (&bob, of(&ada, "posts")),
+        (&cyd, of(&bob, "followers")),
+        (&bob, of(&bob, "following")),
+        (&cyd, "/me/mutes".to_owned()),
+        (&eve, "/me/blocks".to_owned()),
+        (&dan, "/me/follow-requests".to_owned()),
+    ];
+    let shows = async |name: &str| {
+        for (viewer, path) in &places {
+            until(&format!("{path} shows {name}"), SHOWS, async || {
+                let cards = cards_of(&viewer.get(path).await.expect(200).body, &ada.username);
+                (!cards.is_empty() && cards.iter().all(|card| card["display_name"] == name)).then_some(())
+            })
+            .await;
+        }
+    };
+    shows(&ada.username).await;
+    ada.patch("/me", json!({"display_name": "Ada, Countess of Lovelace"})).await.expect(200);
+    shows("Ada, Countess of Lovelace").await;
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     let portrait = avatars::ticket(&ada, "image/jpeg", &photo).await;
     inside.put("uploads", &format!("uploads/avatars/{}/{LEFT_BEHIND}", ada.id)).await;
     inside.put("exports", &format!("exports/{}/{LEFT_BEHIND}", ada.id)).await;
+    inside.begin("exports", &format!("exports/{}/{LEFT_BEHIND}.tar", ada.id)).await;
     let export = Answer::to(ada.request(Method::POST, "/me/export").header("idempotency-key", "once")).await.expect(202);
     export::done(&ada, export.header("location").expect("a location")).await;
     Caller::nobody().post("/sessions", json!({"login": ada.username, "password": PASSWORD})).await.expect(201);

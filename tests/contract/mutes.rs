@@ -59,6 +59,27 @@ async fn who_is_muted_can_not_tell() {
 }
 
 #[tokio::test]
+async fn who_blocks_the_viewer_is_in_no_list_of_mutes_and_is_there_again_afterwards() {
+    let (bob, mut muted) = (Person::sign_up("bob").await, Vec::new());
+    for _ in 0..3 {
+        let person = Person::sign_up("ada").await;
+        bob.put(&format!("/users/{}/mute", person.username)).await.expect(200);
+        muted.push(person);
+    }
+    let block = format!("/users/{}/block", bob.username);
+    let listed = async || ids(&bob.pages("/me/mutes", 1).await.concat());
+    let all: Vec<_> = muted.iter().map(|person| person.id.clone()).collect();
+    assert_eq!(listed().await, all);
+    muted[1].put(&block).await.expect(200);
+    assert_eq!(listed().await, [all[0].clone(), all[2].clone()]);
+    // What the viewer has done, and may undo, the viewer sees.
+    bob.put(&format!("/users/{}/block", muted[0].username)).await.expect(200);
+    assert_eq!(listed().await, [all[0].clone(), all[2].clone()]);
+    muted[1].delete(&block).await.expect(200);
+    assert_eq!(listed().await, all);
+}
+
+#[tokio::test]
 async fn an_unfollow_outlasts_an_unmute() {
     let (ada, bob) = (Person::sign_up("ada").await, Person::sign_up("bob").await);
     bob.follow(&ada).await;

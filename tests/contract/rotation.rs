@@ -1,33 +1,24 @@
-//! The command that rotates the keys of tokens, against the host that all tests share: as far as no waiting is needed. What follows from its
-//! steps, minute by minute, is tested where it is decided (`functions/users/src/keys/tests.rs`).
-
-use std::process::{Command, Output};
+//! The command that rotates the keys of tokens, against the host that all tests share: as far as no waiting is needed. To its end it is
+//! run in `tests/faults/rotation.rs`; what follows from its steps, minute by minute, is tested where it is decided
+//! (`functions/users/src/keys/tests.rs`).
 
 use serde_json::json;
 
-use crate::harness::{Caller, Person, host::root, secrets::token_secret};
-
-fn keys(step: &str, aws: &str) -> Output {
-    let (_, port) = aws.rsplit_once(':').expect("a port");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
-    command.args(["keys", step, "--aws-port", port]).current_dir(root()).output().expect("the program runs")
-}
-
-fn refused(output: &Output) -> String {
-    assert!(!output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::harness::{
+    Caller, Person,
+    secrets::{refused, rotate, token_secret},
+};
 
 #[tokio::test]
 async fn a_rotation_begins_once_is_not_finished_too_early_and_leaves_every_token_good() {
     // Another's host may have another's secret.
     let Some(aws) = Caller::nobody().aws().map(str::to_owned).filter(|_| std::env::var("TINTYPE_URL").is_err()) else { return };
     let (ada, before) = (Person::sign_up("ada").await, token_secret(&aws).await);
-    assert!(refused(&keys("finish", &aws)).contains("no rotation has begun"));
-    let begun = keys("begin", &aws);
+    assert!(refused(&rotate("finish", &aws)).contains("no rotation has begun"));
+    let begun = rotate("begin", &aws);
     assert!(begun.status.success(), "{begun:?}");
-    assert!(refused(&keys("begin", &aws)).contains("has begun already"));
-    assert!(refused(&keys("finish", &aws)).contains("too early"));
+    assert!(refused(&rotate("begin", &aws)).contains("has begun already"));
+    assert!(refused(&rotate("finish", &aws)).contains("too early"));
 
     assert_eq!(token_secret(&aws).await, before, "nothing is signed with the next key");
     ada.get("/me").await.expect(200);

@@ -17,5 +17,7 @@ mod notifications;
 mod operator;
 mod private_media;
 mod process;
+mod races;
+mod rotation;
 mod starts;
 mod workers;

@@ -1,7 +1,7 @@
 //! How long the authorizer itself works for a request: from the event's JSON to the answer's, with tables that answer from memory.
 //!
 //! `cargo run --release -p authorizer --example own_work > /dev/null`: the log lines go to the standard output, as in Lambda, and the
-//! figures to the standard error.
+//! figures to the standard error. How many requests may be said: callgrind, which counts instructions, needs few (docs/BENCHMARKS.md).
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use tintype_core::{SessionId, Time, UserId};
 use tintype_guard::Guard;
 use tintype_tables::Table;
 
+/// Unless told.
 const REQUESTS: usize = 50_000;
 
 /// The public keys, and a session that is alive.
@@ -49,6 +50,7 @@ impl HttpConnector for Users {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    let requests = std::env::args().nth(1).map_or(REQUESTS, |requests| requests.parse().expect("how many requests"));
     let signer = Signer::from_secret("a secret");
     let session_id = SessionId::new();
     let token = signer.sign(&Claims::new(UserId::new(), session_id, Time::now())).expect("a token");
@@ -62,8 +64,8 @@ async fn main() {
     let authorizer = Authorizer::new(Verifier::new(users.clone()), Guard::new(users));
     let event = include_str!("../../../events/authorizer/request.json").replace("header.payload.signature", &token);
 
-    let mut times = Vec::with_capacity(REQUESTS);
-    for _ in 0..REQUESTS {
+    let mut times = Vec::with_capacity(requests);
+    for _ in 0..requests {
         let started = Instant::now();
         let request = serde_json::from_str(&event).expect("an event");
         let permission = authorizer.answer(LambdaEvent::new(request, Context::default())).await.expect("a permission");
@@ -78,5 +80,5 @@ async fn main() {
         times[place]
     };
     let mean = times.iter().sum::<Duration>() / u32::try_from(times.len()).expect("a small number");
-    eprintln!("{REQUESTS} requests: p50 {:?}, p99 {:?}, p99.9 {:?}, mean {mean:?}", at(0.5), at(0.99), at(0.999));
+    eprintln!("{requests} requests: p50 {:?}, p99 {:?}, p99.9 {:?}, mean {mean:?}", at(0.5), at(0.99), at(0.999));
 }

@@ -7,10 +7,12 @@
 //! an address away; this one does not ask, for who has a living session may go on, and who has none is refused here anyway. So a good
 //! token costs no read of the Edge table.
 
+mod request;
+
 use std::sync::Arc;
 
 use aws_lambda_events::{
-    apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayCustomAuthorizerResponse},
+    apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayCustomAuthorizerResponse},
     iam::IamPolicyStatement,
 };
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
@@ -20,6 +22,8 @@ use tintype_core::Time;
 use tintype_guard::Guard;
 use tintype_tables::{Table, config};
 use tintype_telemetry::{self as telemetry, Outcome, Work};
+
+pub use request::Request;
 
 /// Runs the function until its environment ends.
 pub async fn run() -> Result<(), Error> {
@@ -34,7 +38,6 @@ pub async fn run() -> Result<(), Error> {
     .await
 }
 
-type Request = ApiGatewayCustomAuthorizerRequestTypeRequest;
 type Permission = ApiGatewayCustomAuthorizerResponse<Caller>;
 
 /// What handlers find in `requestContext.authorizer`: strings, for the gateway makes everything one.
@@ -78,7 +81,7 @@ impl Authorizer {
             }
             Err(refusal) => {
                 if let Refusal::Forged = refusal {
-                    let source_ip = request.request_context.identity.as_ref().and_then(|identity| identity.source_ip.as_deref());
+                    let source_ip = request.request_context.identity.source_ip.as_deref();
                     // Before the answer: this environment sleeps after it.
                     self.guard.failed(self.guard.address(&request.headers, source_ip)).await;
                 }

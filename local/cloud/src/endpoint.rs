@@ -161,14 +161,18 @@ impl Endpoint {
     }
 
     async fn buckets(self, request: Request, connection: &Scissors) -> Response {
+        let for_pages = self.services.buckets.cors_headers(&request);
         let (turn, refusal) = chaos::before(&self.places.s3).await;
-        if let Some(refusal) = refusal {
+        let mut answer = if let Some(refusal) = refusal {
             // Whoever still sends when the answer comes may miss it.
             drain(request.into_body()).await;
-            return s3::refusal(refusal);
-        }
-        let answer = self.services.buckets.answer(request).await;
-        chaos::after(&turn, connection);
+            s3::refusal(refusal)
+        } else {
+            let answer = self.services.buckets.answer(request).await;
+            chaos::after(&turn, connection);
+            answer
+        };
+        answer.headers_mut().extend(for_pages);
         answer
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS},
+    header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, ORIGIN, X_CONTENT_TYPE_OPTIONS},
 };
 use http_body_util::Full;
 use tintype_cloud::{
@@ -46,7 +46,11 @@ impl Media {
                 return None;
             }
         };
-        Some(response(object, headers.get(IF_NONE_MATCH)))
+        let mut response = response(object, headers.get(IF_NONE_MATCH));
+        if self.origin.is_for_any_origin && headers.contains_key(ORIGIN) {
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+        Some(response)
     }
 }
 

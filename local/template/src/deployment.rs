@@ -74,6 +74,21 @@ pub struct Bucket {
     pub name: String,
     /// Who is told of new objects.
     pub notifications: Vec<Notification>,
+    /// What pages of other origins may do, by the first rule that fits; nothing if there is none.
+    pub cors: Vec<CorsRule>,
+}
+
+/// What a bucket lets pages of any origin do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsRule {
+    /// For example `PUT`.
+    pub allowed_methods: Vec<String>,
+    /// Names of headers that a request may have, in any case; never with a wildcard.
+    pub allowed_headers: Vec<String>,
+    /// Names of headers that a page may read of an answer.
+    pub exposed_headers: Vec<String>,
+    /// How long a browser need not ask again, seconds.
+    pub max_age: Option<u32>,
 }
 
 /// An S3 event notification to a function.
@@ -326,4 +341,6 @@ pub struct MediaOrigin {
     pub bucket: String,
     /// Path that goes before the key, for example `/public`.
     pub origin_path: String,
+    /// Whether pages of any origin may read them.
+    pub is_for_any_origin: bool,
 }

@@ -1,6 +1,6 @@
 //! The access token: a JWT (RFC 7519) in the profile of RFC 9068, verified as RFC 8725 asks.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation};
@@ -81,7 +81,7 @@ pub fn verify(token: &str, keys: &Keys, now: Time) -> Result<Claims, TokenError>
         return Err(TokenError::Invalid);
     }
     let Some(key) = keys.get(header.kid.as_deref().ok_or(TokenError::Invalid)?) else { return Err(unknown_key(token, now)) };
-    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation()).map_err(|_| TokenError::Invalid)?.claims;
+    let claims = jsonwebtoken::decode::<Claims>(token, key, &VALIDATION).map_err(|_| TokenError::Invalid)?.claims;
     if claims.exp <= now.as_seconds() {
         return Err(TokenError::Expired);
     }
@@ -101,7 +101,8 @@ fn unknown_key(token: &str, now: Time) -> TokenError {
     if has_ended { TokenError::Expired } else { TokenError::UnknownKey }
 }
 
-fn validation() -> Validation {
+/// What `jsonwebtoken` checks beside the signature; the same for every token.
+static VALIDATION: LazyLock<Validation> = LazyLock::new(|| {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
@@ -109,7 +110,7 @@ fn validation() -> Validation {
     // Expiry is judged above by the caller's clock, so that tests are exact.
     validation.validate_exp = false;
     validation
-}
+});
 
 #[cfg(test)]
 mod tests;

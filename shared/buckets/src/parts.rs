@@ -58,6 +58,25 @@ impl Bucket {
         }
     }
 
+    /// Gives up all objects that were begun below `prefix`, also those that nobody knows of.
+    pub async fn drop_all_parts(&self, prefix: &str) -> Result<(), Error> {
+        let mut after = (None, None);
+        loop {
+            count_request();
+            let request = self.client.list_multipart_uploads().bucket(&self.name).prefix(prefix);
+            let page = request.set_key_marker(after.0).set_upload_id_marker(after.1).send().await.map_err(failed)?;
+            for upload in page.uploads() {
+                if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
+                    self.drop_parts(key, id).await?;
+                }
+            }
+            if page.is_truncated != Some(true) {
+                return Ok(());
+            }
+            after = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+
     /// How many bytes the object at `key` has, if there is one.
     pub async fn size_of(&self, key: &str) -> Result<Option<u64>, Error> {
         count_request();

@@ -53,8 +53,24 @@ mod tests {
         }
 
         #[test]
-        fn nonsense_is_refused(text in any::<String>()) {
+        fn nonsense_is_refused(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             prop_assert_eq!(decode("list", &text), Err(CursorError));
+            prop_assert_eq!(decode("list", &URL_SAFE_NO_PAD.encode(bytes)), Err(CursorError));
+        }
+
+        #[test]
+        fn what_was_cut_off_or_added_to_is_refused(key in any::<String>(), end in any::<prop::sample::Index>(), more in "[A-Za-z0-9_=-]{1,8}") {
+            let cursor = encode("list", &key);
+            prop_assert_eq!(decode("list", &cursor[..end.index(cursor.len())]), Err(CursorError));
+            // What is no text of base64 any more is refused as well; the same key it never is.
+            prop_assert_eq!(decode("list", &(cursor + &more)), Err(CursorError));
+        }
+
+        #[test]
+        fn another_version_is_refused(key in any::<String>(), version in any::<u8>()) {
+            let inside = Inside { v: version, l: "list".to_owned(), k: key.clone() };
+            let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&inside).unwrap());
+            prop_assert_eq!(decode("list", &cursor), if version == VERSION { Ok(key) } else { Err(CursorError) });
         }
     }
 }

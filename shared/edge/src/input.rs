@@ -3,20 +3,24 @@
 //! Serde's own errors are written for programmers: they name Rust's types and repeat what was sent, and a derived struct takes an array
 //! for an object. Here an object is an object, and whatever does not fit is told by where it stands and what it must be.
 
+mod error;
 pub(crate) mod json;
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeOwned, Expected, IntoDeserializer, Unexpected, Visitor,
+        self, DeserializeOwned, IntoDeserializer, Visitor,
         value::{MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
 use serde_json::Number;
 use serde_path_to_error::Segment;
+
+pub(crate) use error::Error;
+use error::{TWICE, must_be, out_of_range};
 
 /// A JSON value, or a query.
 #[derive(Debug)]
@@ -201,81 +205,11 @@ impl IntoDeserializer<'_, Error> for Input {
     }
 }
 
-/// A misfit that does not know yet where it stands.
-#[derive(Debug)]
-pub(crate) struct Error {
-    /// The field that is meant, if the path leads only to what it stands in.
-    field: Option<&'static str>,
-    detail: String,
-}
-
-fn error(detail: impl Into<String>) -> Error {
-    Error { field: None, detail: detail.into() }
-}
-
-const TWICE: &str = "must be given once only";
-
-fn must_be(what: &str) -> Error {
-    error(format!("must be {what}"))
-}
-
-fn out_of_range() -> Error {
-    error("is out of range")
-}
-
-impl de::Error for Error {
-    /// What our own types say of a text that they don't take.
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        error(message.to_string())
-    }
-
-    fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
-        error("is of another type")
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, _: &dyn Expected) -> Self {
-        match unexpected {
-            Unexpected::Signed(_) | Unexpected::Unsigned(_) | Unexpected::Float(_) => out_of_range(),
-            _ => error("is not valid"),
-        }
-    }
-
-    fn invalid_length(_: usize, _: &dyn Expected) -> Self {
-        error("has too few or too many items")
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        match expected {
-            [only] => must_be(only),
-            _ => must_be(&format!("one of {}", expected.join(", "))),
-        }
-    }
-
-    fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
-        error("is not known")
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self { field: Some(field), detail: "is required".to_owned() }
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self { field: Some(field), detail: TWICE.to_owned() }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
-    }
-}
-
-impl std::error::Error for Error {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde::Deserialize;
+    use std::fmt;
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(default, deny_unknown_fields)]

@@ -26,6 +26,9 @@ pub enum Address {
 }
 
 impl Address {
+    /// The headers that [`Address::of_request`] reads.
+    pub const HEADERS: [&str; 2] = [VIEWER_ADDRESS, ORIGIN_SECRET];
+
     /// An IPv4 address that comes as IPv6 is the IPv4 address; loopback is one, whichever its version.
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {

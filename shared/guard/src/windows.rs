@@ -94,10 +94,11 @@ impl Tally {
     pub(crate) fn settled(&mut self, policy: &Policy, settlement: Settlement, this: i64, last: i64, now: i64) -> Step {
         (self.this, self.last) = (Count { settled: this, owed: 0 }, Count { settled: last, owed: 0 });
         if now.div_euclid(length(policy)) > settlement.window {
-            // That window has ended meanwhile. The request belongs to this one, of which nothing is known yet.
+            // That window has ended meanwhile. The request belongs to this one, of which nothing is known yet: nothing passes on credit
+            // before the table has told, else what was settled here by others and what is owed there would both come on top.
             self.this.owed = -1;
             self.move_to(policy, now);
-            return self.refusal(policy, now, 1).map_or_else(|| self.settlement(), |at| Step::Refuse { at });
+            return self.settlement();
         }
         let Some(at) = self.refusal(policy, now, 0) else { return Step::Pass };
         self.this.owed = -1;

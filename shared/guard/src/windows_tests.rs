@@ -169,6 +169,36 @@ fn the_bound_is_reached_when_all_owe_as_much_as_they_may() {
     }
 }
 
+/// Found by the property above: who has settled for a window that was over knew nothing of the one that had begun, and let requests pass on
+/// credit beside what was settled there already.
+#[test]
+fn who_settles_too_late_for_a_window_settles_for_the_next_before_anything_passes() {
+    let mut world = World::new(35, 5);
+    let runs = [
+        (2435, 3, 11),
+        (0, 2, 21),
+        (0, 0, 9),
+        (586, 0, 18),
+        (17, 3, 9),
+        (13, 0, 9),
+        (39, 0, 1),
+        (11, 2, 9),
+        (10, 0, 9),
+        (27, 0, 9),
+        (0, 2, 9),
+        (0, 4, 10),
+        (0, 1, 9),
+    ];
+    for (pause, environment, steps) in runs {
+        world.now += pause;
+        for _ in 0..steps {
+            world.step(environment);
+            assert!(world.in_the_window() <= (35 + 9 * 4) * LENGTH, "{}", world.in_the_window());
+        }
+    }
+    assert!(world.late > 0);
+}
+
 #[test]
 fn a_request_that_came_with_a_settlement_and_was_refused_does_not_count() {
     let mut world = World::new(100, 2);

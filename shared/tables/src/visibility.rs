@@ -193,10 +193,13 @@ async fn hidden(users: &Table, viewer: UserId, counts: impl Fn(Fence) -> bool) -
     }
 }
 
-/// A page of the people before whom `viewer` has put one kind of fence.
+/// A page of the people before whom `viewer` has put one kind of fence. Who blocks the viewer is nobody whom the viewer may hear of, but
+/// for the viewer's own blocks: those can be undone whatever the other one does.
 pub async fn fenced_off(users: &Table, viewer: UserId, kind: Fence, after: Option<String>, limit: usize) -> Result<Page<UserId>, Error> {
     let query = Query { pk: users::partition(viewer), prefix: Some(FENCES), after, descending: false, consistent: true, limit };
-    let shown = |sk: &str| Fence::of_key(sk).filter(|(_, fence)| *fence == kind).map(|(person, _)| person);
+    let blockers = if kind == Fence::Blocking { HashSet::new() } else { hidden(users, viewer, |fence| fence == Fence::Blocked).await? };
+    let is_shown = |person, fence| fence == kind && !blockers.contains(&person);
+    let shown = |sk: &str| Fence::of_key(sk).filter(|&(person, fence)| is_shown(person, fence)).map(|(person, _)| person);
     let nobody = |sk: &str| Fence::of_key(sk).map(|(person, _)| kind.key(viewer, person.floor()).sk);
     chosen_of(users, query, shown, nobody).await
 }

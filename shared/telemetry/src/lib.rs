@@ -10,7 +10,8 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// What a unit of work is called in its line.
 #[derive(Debug, Clone)]
@@ -101,37 +102,73 @@ pub fn request_id() -> String {
     LINE.try_with(|line| line.borrow().work.request_id.clone()).unwrap_or_default()
 }
 
+/// A line as it is written. Its metrics are always the same: their directive is made of constants.
+#[derive(Serialize)]
+struct Written<'l> {
+    #[serde(flatten)]
+    fields: &'l Map<String, Value>,
+    service: &'static str,
+    operation: &'l str,
+    request_id: &'l str,
+    trace_id: &'l str,
+    outcome: &'static str,
+    duration_ms: f64,
+    count: u8,
+    rejected: u8,
+    failed: u8,
+    #[serde(rename = "_aws")]
+    aws: Aws,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws {
+    timestamp: u64,
+    cloud_watch_metrics: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [&'static [&'static str]; 2],
+    metrics: [Metric; 4],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+const DIRECTIVE: Directive = Directive {
+    namespace: "Tintype",
+    dimensions: [&["service"], &["service", "operation"]],
+    metrics: [
+        Metric { name: "duration_ms", unit: "Milliseconds" },
+        Metric { name: "count", unit: "Count" },
+        Metric { name: "rejected", unit: "Count" },
+        Metric { name: "failed", unit: "Count" },
+    ],
+};
+
 fn render(line: &Line, outcome: Outcome) -> String {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let mut fields = line.fields.clone();
-    fields.extend([
-        ("service".to_owned(), line.work.service.into()),
-        ("operation".to_owned(), line.work.operation.clone().into()),
-        ("request_id".to_owned(), line.work.request_id.clone().into()),
-        ("trace_id".to_owned(), line.work.trace_id.clone().into()),
-        ("outcome".to_owned(), name(outcome).into()),
-        ("duration_ms".to_owned(), (line.started.elapsed().as_secs_f64() * 1000.0).into()),
-        ("count".to_owned(), 1.into()),
-        ("rejected".to_owned(), u8::from(outcome == Outcome::Rejected).into()),
-        ("failed".to_owned(), u8::from(outcome == Outcome::Failed).into()),
-        (
-            "_aws".to_owned(),
-            json!({
-                "Timestamp": u64::try_from(timestamp).unwrap_or(0),
-                "CloudWatchMetrics": [{
-                    "Namespace": "Tintype",
-                    "Dimensions": [["service"], ["service", "operation"]],
-                    "Metrics": [
-                        { "Name": "duration_ms", "Unit": "Milliseconds" },
-                        { "Name": "count", "Unit": "Count" },
-                        { "Name": "rejected", "Unit": "Count" },
-                        { "Name": "failed", "Unit": "Count" },
-                    ],
-                }],
-            }),
-        ),
-    ]);
-    Value::Object(fields).to_string()
+    let written = Written {
+        fields: &line.fields,
+        service: line.work.service,
+        operation: &line.work.operation,
+        request_id: &line.work.request_id,
+        trace_id: &line.work.trace_id,
+        outcome: name(outcome),
+        duration_ms: line.started.elapsed().as_secs_f64() * 1000.0,
+        count: 1,
+        rejected: u8::from(outcome == Outcome::Rejected),
+        failed: u8::from(outcome == Outcome::Failed),
+        aws: Aws { timestamp: u64::try_from(timestamp).unwrap_or(0), cloud_watch_metrics: [DIRECTIVE] },
+    };
+    serde_json::to_string(&written).expect("texts and numbers are JSON")
 }
 
 fn name(outcome: Outcome) -> &'static str {

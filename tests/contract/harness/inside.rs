@@ -1,6 +1,6 @@
 //! Looking into a host where only its owner can: its tables and buckets, for what must not be there; and its clock, for what takes its time.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -64,15 +64,59 @@ impl Inside {
                     break;
                 }
             }
+            // Parts that nobody has joined are no objects, and cost and tell as much.
+            let uploads = self.buckets.list_multipart_uploads().bucket(bucket).send().await.expect("the uploads");
+            uploads.uploads().iter().filter_map(|upload| upload.key()).for_each(|key| look(bucket, format!("begun: {key}")));
         }
         found
     }
 
     /// Puts something into the bucket whose name has this in it.
     pub(crate) async fn put(&self, bucket: &str, key: &str) {
+        let bucket = self.bucket(bucket).await;
+        self.buckets.put_object().bucket(bucket).key(key).body(b"left behind".to_vec().into()).send().await.expect("an object");
+    }
+
+    /// Begins an object in parts there, and leaves it at that.
+    pub(crate) async fn begin(&self, bucket: &str, key: &str) {
+        let bucket = self.bucket(bucket).await;
+        let upload = self.buckets.create_multipart_upload().bucket(&bucket).key(key).send().await.expect("an upload");
+        let part = self.buckets.upload_part().bucket(bucket).key(key).set_upload_id(upload.upload_id).part_number(1);
+        part.body(b"left behind".to_vec().into()).send().await.expect("a part");
+    }
+
+    async fn bucket(&self, name: &str) -> String {
         let buckets = self.buckets.list_buckets().send().await.expect("the buckets").buckets.unwrap_or_default();
-        let name = buckets.iter().filter_map(|it| it.name()).find(|name| name.contains(bucket)).expect("such a bucket");
-        self.buckets.put_object().bucket(name).key(key).body(b"left behind".to_vec().into()).send().await.expect("an object");
+        buckets.iter().filter_map(|it| it.name()).find(|it| it.contains(name)).expect("such a bucket").to_owned()
+    }
+
+    /// An item of a table, by its name in the template.
+    pub(crate) async fn item(&self, table: &str, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
+        let get = self.tables.get_item().table_name(format!("tintype-{table}")).consistent_read(true);
+        let get = get.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
+        get.send().await.expect("an answer").item
+    }
+
+    /// Gives an attribute of an item another value.
+    pub(crate) async fn set(&self, table: &str, (pk, sk): (&str, &str), attribute: &str, value: AttributeValue) {
+        let update = self.tables.update_item().table_name(format!("tintype-{table}"));
+        let update = update.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
+        let update = update.update_expression("SET #it = :value").expression_attribute_names("#it", attribute);
+        update.expression_attribute_values(":value", value).send().await.expect("an update");
+    }
+
+    /// All items of a table, by its name in the template, as DynamoDB writes them.
+    pub(crate) async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let scan = self.tables.scan().table_name(format!("tintype-{table}")).consistent_read(true).set_exclusive_start_key(after);
+            let page = scan.send().await.expect("a scan");
+            items.extend(page.items.unwrap_or_default());
+            after = page.last_evaluated_key;
+            if after.is_none() {
+                return items;
+            }
+        }
     }
 
     /// Lets the time pass that a deletion waits for by itself, and calls the janitor, until it is done.

@@ -13,7 +13,8 @@ use tintype_tables::{
 use super::edges::remove_partition;
 use crate::{Stores, clock::Budget, popular};
 
-/// Counters, what the edge keeps, pictures, archives, and a place among the popular; `false` if the time was up before.
+/// Counters, what the edge keeps, pictures, archives, whether they are done or only begun, and a place among the popular; `false` if the
+/// time was up before.
 pub(crate) async fn remove_all(stores: &Stores, user: UserId, budget: &Budget) -> Result<bool, Failure> {
     for (bucket, prefix) in [
         (&stores.uploads, media::avatar_uploads_of(user)),
@@ -22,6 +23,8 @@ pub(crate) async fn remove_all(stores: &Stores, user: UserId, budget: &Budget) -
     ] {
         bucket.delete(&bucket.keys(&prefix).await?).await?;
     }
+    // Somebody who was killed between the beginning of an archive and the word of it leaves one that no job names.
+    stores.exports.drop_all_parts(&jobs::archives_of(user)).await?;
     for (table, partition) in [(&stores.users, users::counts(user)), (&stores.edge, edge::user(user))] {
         if !remove_partition(table, partition, budget).await? {
             return Ok(false);

@@ -147,6 +147,16 @@ pub(super) fn find_upload(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Op
         .optional()
 }
 
+/// The uploads whose keys begin with `prefix`, by key and then by id, from the first after these on.
+pub(super) fn uploads(tx: &Transaction<'_>, bucket: &str, prefix: &str, after: (&str, &str)) -> rusqlite::Result<Vec<(String, String)>> {
+    let query = "SELECT key, id FROM s3_uploads WHERE bucket = ?1 AND key >= ?2 AND (key, id) > (?3, ?4) ORDER BY key, id";
+    let mut statement = tx.prepare_cached(query)?;
+    let mut uploads: Vec<(String, String)> =
+        statement.query_map([bucket, prefix, after.0, after.1], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    uploads.retain(|(key, _)| key.starts_with(prefix));
+    Ok(uploads)
+}
+
 pub(super) fn put_part(tx: &Transaction<'_>, upload: &str, part: &Part) -> rusqlite::Result<Option<String>> {
     let replaced: Option<String> = tx
         .prepare_cached("SELECT blob FROM s3_parts WHERE upload = ?1 AND number = ?2")?

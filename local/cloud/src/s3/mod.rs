@@ -6,6 +6,7 @@
 //! `a/b`. An index in SQLite has none of that, and lets the object and its notification be one write.
 
 mod blob;
+mod cors;
 mod index;
 mod journal;
 mod listing;
@@ -24,7 +25,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode};
 use s3s::{
     S3Error, S3ErrorCode,
     auth::SimpleAuth,
@@ -34,7 +35,7 @@ use tintype_chaos::{Fault, Place};
 use tintype_template::deployment;
 use tokio::io::AsyncReadExt as _;
 
-use self::{blob::Blobs, journal::Journal, store::Store};
+use self::{blob::Blobs, cors::Cors, journal::Journal, store::Store};
 use crate::{
     Credentials,
     chaos::{self, Refusal},
@@ -51,6 +52,7 @@ pub type Deliver = Arc<dyn Fn(&str, &[u8]) -> Result<(), state::Error> + Send + 
 pub struct Buckets {
     store: Store,
     service: S3Service,
+    cors: Cors,
     chaos: Place,
 }
 
@@ -95,7 +97,7 @@ impl Buckets {
 
         let mut service = S3ServiceBuilder::new(store.clone());
         service.set_auth(SimpleAuth::from_single(credentials.access_key.clone(), credentials.secret_key.clone()));
-        Ok(Self { store, service: service.build(), chaos })
+        Ok(Self { store, service: service.build(), cors: Cors::of(buckets), chaos })
     }
 
     /// Reads an object whole; `None` if there is no such object, or no such bucket.
@@ -120,8 +122,16 @@ impl Buckets {
         }))
     }
 
+    /// What the answer to a page of another origin says beside its own, whichever it is.
+    pub(crate) fn cors_headers(&self, request: &Request) -> HeaderMap {
+        self.cors.headers(request)
+    }
+
     /// Answers a request of the S3 API.
     pub(crate) async fn answer(&self, request: Request) -> Response {
+        if request.method() == Method::OPTIONS {
+            return self.cors.preflight(&request);
+        }
         let answered = self.service.call(request.map(s3s::Body::http_body_unsync)).await;
         // S3's own errors are answers; this would be one that cannot even be written as an answer.
         answered.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |response| response.map(Body::new))
@@ -130,10 +140,13 @@ impl Buckets {
 
 /// The answer to a request that is not done.
 pub(crate) fn refusal(refusal: Refusal) -> Response {
-    let error = match refusal {
+    error(match refusal {
         Refusal::Error => S3Error::with_message(S3ErrorCode::InternalError, "We encountered an internal error. Please try again."),
         Refusal::Throttle => S3Error::with_message(S3ErrorCode::SlowDown, "Please reduce your request rate."),
-    };
+    })
+}
+
+fn error(error: S3Error) -> Response {
     error.to_http_response().map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |response| response.map(Body::new))
 }
 

@@ -3,7 +3,7 @@
 use s3s::{
     S3Result,
     crypto::{Checksum as _, Md5},
-    dto::{CompletedPart, StreamingBlob},
+    dto::{CompletedPart, ListMultipartUploadsInput, StreamingBlob},
     s3_error,
 };
 use uuid::Uuid;
@@ -16,6 +16,8 @@ use super::{
 use crate::unix_millis;
 
 const MAX_PARTS: i32 = 10_000;
+/// Of uploads on one page.
+const MOST_LISTED: usize = 1000;
 /// All parts but the last are at least this large.
 const MIN_PART: u64 = 5 * 1024 * 1024;
 
@@ -61,6 +63,20 @@ impl Store {
             }
             Ok(Ok(Written { entry, released: index::end_upload(tx, &upload.id)? }))
         })
+    }
+
+    /// Key and id of a page of a bucket's uploads, and whether there are more.
+    pub(super) fn uploads(&self, of: &ListMultipartUploadsInput) -> S3Result<(Vec<(String, String)>, bool)> {
+        self.notifications(&of.bucket)?;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (prefix, key) = (text(&of.prefix), text(&of.key_marker));
+        // A key alone stands for all of its uploads.
+        let id = of.upload_id_marker.clone().unwrap_or_else(|| char::MAX.to_string());
+        let mut uploads = self.transaction(|tx| index::uploads(tx, &of.bucket, &prefix, (&key, &id)).map(Ok))?;
+        let most = of.max_uploads.and_then(|most| usize::try_from(most).ok()).map_or(MOST_LISTED, |most| most.min(MOST_LISTED));
+        let is_truncated = uploads.len() > most;
+        uploads.truncate(most);
+        Ok((uploads, is_truncated))
     }
 
     pub(super) fn abort_upload(&self, of: (&str, &str, &str)) -> S3Result<()> {

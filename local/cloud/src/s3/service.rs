@@ -11,9 +11,9 @@ use s3s::{
         CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, CreateMultipartUploadInput, CreateMultipartUploadOutput,
         DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
         GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
-        HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-        ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective, Part, PutObjectInput, PutObjectOutput, StreamingBlob,
-        Timestamp, UploadPartInput, UploadPartOutput,
+        HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+        ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective,
+        MultipartUpload, Part, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
     },
     s3_error,
 };
@@ -277,6 +277,22 @@ impl S3 for Store {
             bucket: Some(input.bucket),
             key: Some(input.key),
             upload_id: Some(input.upload_id),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_multipart_uploads(&self, req: S3Request<ListMultipartUploadsInput>) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        let (uploads, is_truncated) = self.uploads(&req.input)?;
+        let next = uploads.last().filter(|_| is_truncated).cloned();
+        let (next_key_marker, next_upload_id_marker) = next.unzip();
+        let uploads = uploads.into_iter().map(|(key, id)| MultipartUpload { key: Some(key), upload_id: Some(id), ..Default::default() });
+        Ok(S3Response::new(ListMultipartUploadsOutput {
+            uploads: Some(uploads.collect()),
+            is_truncated: Some(is_truncated),
+            next_key_marker,
+            next_upload_id_marker,
+            bucket: Some(req.input.bucket),
+            prefix: req.input.prefix,
             ..Default::default()
         }))
     }

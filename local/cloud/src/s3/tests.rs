@@ -22,7 +22,7 @@ fn uploads() -> Vec<deployment::Bucket> {
         prefix: String::new(),
         suffix: ".jpg".to_owned(),
     };
-    vec![deployment::Bucket { name: "uploads".to_owned(), notifications: vec![notification] }]
+    vec![deployment::Bucket { name: "uploads".to_owned(), notifications: vec![notification], cors: Vec::new() }]
 }
 
 /// A delivery that notes the key, or refuses, as one that dies before it has noted anything.

@@ -18,7 +18,7 @@ use tintype_cloud::{
     sqs::Queues,
     state::StateDir,
 };
-use tintype_template::deployment::{Bucket, Notification, Queue, Redrive, Secret, Table};
+use tintype_template::deployment::{Bucket, CorsRule, Notification, Queue, Redrive, Secret, Table};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
 pub(crate) const UPLOADS: &str = "tintype-uploads-000000000000-us-east-1";
@@ -142,9 +142,16 @@ fn buckets() -> Vec<Bucket> {
         prefix: "uploads/".to_owned(),
         suffix: String::new(),
     };
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+    let uploads_of_pages = CorsRule {
+        allowed_methods: texts(&["PUT"]),
+        allowed_headers: texts(&["Content-Type"]),
+        exposed_headers: texts(&["ETag"]),
+        max_age: None,
+    };
     vec![
-        Bucket { name: UPLOADS.to_owned(), notifications: vec![notification] },
-        Bucket { name: MEDIA.to_owned(), notifications: Vec::new() },
+        Bucket { name: UPLOADS.to_owned(), notifications: vec![notification], cors: vec![uploads_of_pages] },
+        Bucket { name: MEDIA.to_owned(), notifications: Vec::new(), cors: Vec::new() },
     ]
 }
 

@@ -88,3 +88,25 @@ async fn only_matching_keys_are_told_of() {
     host.s3().put_object().bucket(UPLOADS).key("elsewhere/0").body(BODY.to_vec().into()).send().await.unwrap();
     assert!(host.delivered().is_empty());
 }
+
+#[tokio::test]
+async fn a_page_reads_whatever_is_answered_to_its_upload_and_is_asked_for_no_signature_before() {
+    let host = Host::start().await;
+    let url = ticket(&host, BODY.len()).await;
+    let page = |request: reqwest::RequestBuilder| request.header("origin", "https://elsewhere.example");
+    let preflight = page(reqwest::Client::new().request(reqwest::Method::OPTIONS, &url))
+        .header("access-control-request-method", "PUT")
+        .header("access-control-request-headers", "content-type");
+    assert_eq!(preflight.send().await.unwrap().status(), 200);
+    for (chaos, content_type, status) in
+        [("", "image/png", 403), ("s3:error=1", "image/jpeg", 500), ("s3:throttle=1", "image/jpeg", 503), ("", "image/jpeg", 200)]
+    {
+        host.chaos.set(chaos).unwrap();
+        let upload = page(reqwest::Client::new().put(&url)).header("content-type", content_type).body(BODY);
+        let answer = upload.send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers().get("access-control-allow-origin").map(|origin| origin.as_bytes()), Some(&b"*"[..]), "{status}");
+        assert_eq!(answer.headers().get("access-control-expose-headers").map(|names| names.as_bytes()), Some(&b"ETag"[..]), "{status}");
+    }
+    assert!(is_stored(&host).await);
+}

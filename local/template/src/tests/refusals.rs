@@ -55,6 +55,22 @@ fn sections_types_and_properties_that_are_not_known() {
 }
 
 #[test]
+fn rules_for_pages_that_are_not_emulated() {
+    let refused = |rule: &str, error: &str| {
+        let bucket = format!("BucketName: b, CorsConfiguration: {{CorsRules: [{{{rule}}}]}}");
+        let text = format!("Resources: {{B: {{Type: AWS::S3::Bucket, Properties: {{{bucket}}}}}}}");
+        assert_refused(&text, &format!("line 2: Resources.B.Properties.CorsConfiguration.CorsRules.0{error}"));
+    };
+    let (origins, methods) = ("AllowedOrigins: ['*']", "AllowedMethods: [PUT]");
+    refused(methods, ": the local host knows only `*` as AllowedOrigins");
+    refused(&format!("{methods}, AllowedOrigins: ['https://*']"), ": the local host knows only `*` as AllowedOrigins");
+    refused(origins, ": AllowedMethods are some of DELETE, GET, HEAD, POST, PUT");
+    refused(&format!("{origins}, AllowedMethods: [PATCH]"), ": AllowedMethods are some of DELETE, GET, HEAD, POST, PUT");
+    refused(&format!("{origins}, {methods}, AllowedHeaders: ['x-*']"), ": the local host knows no `*` in AllowedHeaders");
+    refused(&format!("{origins}, {methods}, Foo: 1"), ".Foo: this property is not known to the local host");
+}
+
+#[test]
 fn deep_properties_are_known_as_strictly() {
     let nested = "EventInvokeConfig: {DestinationConfig: {OnSuccess: {}}}";
     let path = "Resources.F.Properties.EventInvokeConfig.DestinationConfig.OnSuccess";

@@ -385,6 +385,17 @@ fn an_upload_wakes_the_photo_processor() {
 }
 
 #[test]
+fn pages_of_any_origin_send_uploads_and_read_signed_media_and_nothing_else() {
+    let rules = deployment().buckets.into_iter().flat_map(|bucket| bucket.cors.into_iter().map(move |rule| (bucket.name.clone(), rule)));
+    let rules: Vec<_> = rules.map(|(name, rule)| (name, rule.allowed_methods, rule.allowed_headers, rule.exposed_headers)).collect();
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let rule = |bucket: &str, methods: &[&str], headers: &[&str]| {
+        (format!("tintype-{bucket}-000000000000-us-east-1"), texts(methods), texts(headers), texts(&["ETag"]))
+    };
+    assert_eq!(rules, [rule("uploads", &["PUT"], &["Content-Type"]), rule("media", &["GET", "HEAD"], &[])]);
+}
+
+#[test]
 fn the_janitor_runs_every_minute_and_ends_before_the_next_run() {
     let janitor = function(&deployment(), "janitor");
     let [Trigger::Schedule(schedule)] = janitor.triggers.as_slice() else { panic!() };
@@ -398,7 +409,7 @@ fn the_janitor_runs_every_minute_and_ends_before_the_next_run() {
 fn media_come_from_the_public_part_of_their_bucket() {
     let media = deployment().media.unwrap();
     assert_eq!(media.bucket, "tintype-media-000000000000-us-east-1");
-    assert_eq!(media.origin_path, "/public");
+    assert_eq!((media.origin_path.as_str(), media.is_for_any_origin), ("/public", true));
 }
 
 #[test]
@@ -449,7 +460,7 @@ fn what_cannot_be_made_again_outlives_the_stack() {
     let mut kept = [written(&template, "AWS::DynamoDB::Table"), written(&template, "AWS::SecretsManager::Secret")].concat();
     // A new stack makes new ones, and nobody misses the old.
     kept.retain(|(logical_id, _)| !["EdgeTable", "OriginSecret"].contains(logical_id));
-    assert_eq!(kept.len(), 4);
+    assert_eq!(kept.len(), 6);
     for (logical_id, node) in kept {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             assert_eq!(get(node, policy).unwrap().name().unwrap(), "Retain", "{logical_id}");

@@ -1,6 +1,7 @@
 //! The course of jobs, and what their items say.
 
 use super::*;
+use tintype_core::{JobId, UserId};
 
 fn deletion(now: Time) -> Deletion {
     let leaving = Leaving { user_id: UserId::new(), username: "ada".parse().unwrap(), email: "ada@example.org".to_owned() };

@@ -89,3 +89,36 @@ async fn an_aborted_upload_leaves_nothing() {
     assert_eq!(complete(&client, &bucket, &id, vec![only]).await, Err("NoSuchUpload".to_owned()));
     assert!(!exists(&client, &bucket).await);
 }
+
+#[tokio::test]
+async fn what_was_begun_is_listed_page_by_page_until_it_ends() {
+    let cloud = Cloud::start().await;
+    let (client, bucket) = (cloud.s3(), cloud.bucket().await);
+    let mut begun = Vec::new();
+    for key in ["uploads/b", "uploads/a", "elsewhere/a", "uploads/a"] {
+        let upload = client.create_multipart_upload().bucket(&bucket).key(key).send().await.unwrap();
+        begun.push((key.to_owned(), upload.upload_id.unwrap()));
+    }
+    let mut wanted: Vec<_> = begun.iter().filter(|(key, _)| key.starts_with("uploads/")).cloned().collect();
+    wanted.sort();
+    for most in [1, 2, 3, 1000] {
+        let (mut listed, mut after) = (Vec::new(), (None, None));
+        loop {
+            let list = client.list_multipart_uploads().bucket(&bucket).prefix("uploads/").max_uploads(most);
+            let page = list.set_key_marker(after.0).set_upload_id_marker(after.1).send().await.unwrap();
+            assert!(page.uploads().len() <= usize::try_from(most).unwrap());
+            listed.extend(page.uploads().iter().map(|upload| (upload.key().unwrap().to_owned(), upload.upload_id().unwrap().to_owned())));
+            if page.is_truncated != Some(true) {
+                break;
+            }
+            after = (page.next_key_marker, page.next_upload_id_marker);
+        }
+        listed.sort();
+        assert_eq!(listed, wanted, "by {most}");
+    }
+    for (key, id) in &wanted {
+        client.abort_multipart_upload().bucket(&bucket).key(key).upload_id(id).send().await.unwrap();
+    }
+    let left = client.list_multipart_uploads().bucket(&bucket).send().await.unwrap();
+    assert_eq!(left.uploads().iter().map(|upload| upload.key().unwrap()).collect::<Vec<_>>(), ["elsewhere/a"]);
+}
