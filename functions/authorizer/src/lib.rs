@@ -66,7 +66,7 @@ impl Authorizer {
         let work = Work {
             service: "authorizer",
             operation: "authorize".to_owned(),
-            request_id: request.request_context.request_id.clone().unwrap_or(context.request_id),
+            request_id: request.context.request_id.clone().unwrap_or(context.request_id),
             trace_id: context.xray_trace_id.unwrap_or_default(),
         };
         telemetry::observe(work, self.authorize(&request), outcome).await.map_err(Diagnostic::from)
@@ -81,7 +81,7 @@ impl Authorizer {
             }
             Err(refusal) => {
                 if let Refusal::Forged = refusal {
-                    let source_ip = request.request_context.identity.source_ip.as_deref();
+                    let source_ip = request.context.identity.source_ip.as_deref();
                     // Before the answer: this environment sleeps after it.
                     self.guard.failed(self.guard.address(&request.headers, source_ip)).await;
                 }

@@ -18,7 +18,8 @@ pub struct Request {
     /// Those that say who calls and from where.
     #[serde(deserialize_with = "headers")]
     pub(crate) headers: HeaderMap,
-    pub(crate) request_context: RequestContext,
+    #[serde(rename = "requestContext")]
+    pub(crate) context: RequestContext,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -99,7 +100,7 @@ mod tests {
     fn what_is_not_there_or_no_value_is_none() {
         for event in [json!({}), json!({"headers": null}), json!({"headers": {"Authorization": "two\nlines"}, "requestContext": {}})] {
             let request = read(event);
-            assert!(request.headers.is_empty() && request.method_arn.is_none() && request.request_context.identity.source_ip.is_none());
+            assert!(request.headers.is_empty() && request.method_arn.is_none() && request.context.identity.source_ip.is_none());
         }
     }
 }
