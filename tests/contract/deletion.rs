@@ -74,6 +74,39 @@ async fn whoever_leaves_is_gone_at_once_for_everybody() {
     nobody.get(&format!("/deletions/{}", ada.id)).await.problem(404, "not-found");
 }
 
+/// The first two like and save the first one's posts, and two of the three a new one of the second's: its id.
+async fn mark_posts([ada, bob, cyd]: [&Person; 3], [kept, deleted]: [&Value; 2]) -> String {
+    let his = publish(bob, "his").await;
+    for (person, post) in [(bob, kept), (bob, deleted), (ada, &his), (cyd, &his), (ada, kept)] {
+        for mark in ["like", "save"] {
+            person.put(&format!("/posts/{}/{mark}", id(post))).await.expect(200);
+        }
+    }
+    id(&his)
+}
+
+/// Of the post whose other likers have left one is there, and counted; and nothing that has gone is saved.
+async fn marks_are_exact(bob: &Person, cyd: &Person, his: &str) {
+    assert_eq!(bob.get(&format!("/posts/{his}")).await.expect(200)["counts"]["likes"], 1);
+    assert_eq!(ids(&bob.list(&format!("/posts/{his}/likes")).await), [&*cyd.id]);
+    assert!(bob.list("/me/saved").await.is_empty());
+}
+
+/// What is in the tables of that, of her who leaves and of him, of her posts and of his.
+fn marks([ada, bob]: [&Person; 2], [kept, deleted, his]: [&str; 3]) -> Vec<(String, String)> {
+    let of = |person: &Person, sk: String| (format!("VIEWER#{}", person.id), sk);
+    let count = |post: &str| (format!("COUNTS#{post}"), "LIKES#".to_owned());
+    vec![
+        of(ada, format!("MARK#{his}#LIKED")),
+        of(ada, format!("MARK#{his}#SAVED")),
+        of(ada, "\"SAVED#".to_owned()),
+        of(bob, format!("MARK#{kept}#LIKED")),
+        of(bob, format!("MARK#{deleted}#SAVED")),
+        count(kept),
+        count(deleted),
+    ]
+}
+
 #[tokio::test]
 async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_others_counts_are_exact() {
     let (ada, bob, cyd) = (Person::sign_up("ada").await, Person::sign_up("bob").await, Person::sign_up("cyd").await);
@@ -95,12 +128,7 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     let (kept, deleted) = (publish(&ada, "kept").await, publish(&ada, "deleted").await);
     until("followers get the posts", SETTLES, async || (bob.feed().await.len() == 2).then_some(())).await;
     // Hers are liked and saved by others, the deleted one too, and his by her.
-    let his = id(&publish(&bob, "his").await);
-    for (person, post) in [(&bob, &kept), (&bob, &deleted), (&ada, &json!({"id": his})), (&cyd, &json!({"id": his})), (&ada, &kept)] {
-        for mark in ["like", "save"] {
-            person.put(&format!("/posts/{}/{mark}", id(post))).await.expect(200);
-        }
-    }
+    let his = mark_posts([&ada, &bob, &cyd], [&kept, &deleted]).await;
     ada.delete(&format!("/posts/{}", id(&deleted))).await.expect(204);
     cyd.unfollow(&ada).await;
     for (person, whom, what) in [(&ada, &bob, "mute"), (&dan, &ada, "mute"), (&ada, &eve, "block"), (&cyd, &ada, "block")] {
@@ -125,7 +153,8 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     let (user, me) = (format!("USER#{}", ada.id), &ada.id);
     let pair = |pk: &str, sk: String| (pk.to_owned(), sk);
     let partition = |person: &Person| format!("USER#{}", person.id);
-    for (one, another) in [
+    let marks = marks([&ada, &bob], [&kept, &deleted, &his]).into_iter();
+    let before = marks.chain([
         pair(&user, "SESSION#".to_owned()),
         pair(&user, format!("FOLLOWING#{}", bob.id)),
         pair(&user, format!("FOLLOWER#{}", bob.id)),
@@ -150,18 +179,12 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
         pair(&partition(&cyd), format!("FENCE#{me}#BLOCKING")),
         pair("COUNTS#", me.clone()),
         pair("private/", kept.clone()),
-        pair(&format!("VIEWER#{}", ada.id), format!("MARK#{his}#LIKED")),
-        pair(&format!("VIEWER#{}", ada.id), format!("MARK#{his}#SAVED")),
-        pair(&format!("VIEWER#{}", ada.id), "\"SAVED#".to_owned()),
-        pair(&format!("VIEWER#{}", bob.id), format!("MARK#{kept}#LIKED")),
-        pair(&format!("VIEWER#{}", bob.id), format!("MARK#{deleted}#SAVED")),
-        pair(&format!("COUNTS#{kept}"), "LIKES#".to_owned()),
-        pair(&format!("COUNTS#{deleted}"), "LIKES#".to_owned()),
         pair("public/avatars/", me.clone()),
         pair("uploads/avatars/", LEFT_BEHIND.to_owned()),
         pair(&format!("exports/{me}/"), ".tar".to_owned()),
         pair(&format!("exports/{me}/"), LEFT_BEHIND.to_owned()),
-    ] {
+    ]);
+    for (one, another) in before {
         assert!(traces.iter().any(|trace| trace.contains(&one) && trace.contains(&another)), "{one} {another} in {traces:#?}");
     }
     let location = leave(&ada, PASSWORD).await.expect(202).header("location").expect("a location").to_owned();
@@ -184,9 +207,7 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
 
     bob.counts_become([1, 1, 0]).await;
     cyd.counts_become([0, 0, 1]).await;
-    assert_eq!(bob.get(&format!("/posts/{his}")).await.expect(200)["counts"]["likes"], 1, "cyd still likes it");
-    assert_eq!(ids(&bob.list(&format!("/posts/{his}/likes")).await), [cyd.id.clone()]);
-    assert!(bob.list("/me/saved").await.is_empty());
+    marks_are_exact(&bob, &cyd, &his).await;
     assert_eq!(bob.list(&format!("/users/{}/followers", bob.username)).await[0]["id"], cyd.id);
     // Name and address are as good as new.
     let again = json!({"username": ada.username, "email": ada.email, "password": PASSWORD});

@@ -38,14 +38,14 @@ async fn counts_equal_likes_whatever_the_table_does_while_32_clients_like_and_un
     for _ in 0..3 {
         join_all((0..32).map(async |client: usize| {
             let fan = &crowd[client % 8];
-            if client / 8 % 2 == 0 { fan.put(&like).await } else { fan.delete(&like).await }.expect(200);
-            if client / 8 % 2 == 0 { fan.put(&save).await } else { fan.delete(&save).await }.expect(200);
+            if (client / 8).is_multiple_of(2) { fan.put(&like).await } else { fan.delete(&like).await }.expect(200);
+            if (client / 8).is_multiple_of(2) { fan.put(&save).await } else { fan.delete(&save).await }.expect(200);
         }))
         .await;
     }
     join_all(crowd.iter().enumerate().map(async |(number, fan)| {
         for path in [&like, &save] {
-            if number % 2 == 0 { fan.put(path).await } else { fan.delete(path).await }.expect(200);
+            if number.is_multiple_of(2) { fan.put(path).await } else { fan.delete(path).await }.expect(200);
         }
     }))
     .await;

@@ -8,7 +8,7 @@ use tintype_auth::Identity;
 use tintype_core::{PostId, Time, UserId, post_view::PostView};
 use tintype_edge::{List, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
 use tintype_tables::{
-    Error, Page,
+    Page,
     posts::{self, marks},
     reception, visibility,
 };
@@ -120,7 +120,7 @@ async fn hydrate(stores: &Stores, viewer: UserId, page: &Page<PostId>) -> Result
     let authors: HashSet<UserId> = cards.values().map(|post| post.author_id).collect();
     let ids: Vec<PostId> = page.items.iter().copied().filter(|id| cards.contains_key(id)).collect();
     let receptions = reception::of_page(&stores.posts, &stores.comments, &ids, Some(viewer));
-    let (authors, receptions) = try_join!(visibility::open_among(&stores.users, viewer, &authors), receptions).map_err(Error::from)?;
+    let (authors, receptions) = try_join!(visibility::open_among(&stores.users, viewer, authors), receptions)?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
     let view = |id: &PostId| {
         let post = cards.get(id)?;

@@ -103,8 +103,12 @@ fn sight(card: &ProfileCard, [following, blocking, blocked]: [bool; 3]) -> Sight
 }
 
 /// The cards of those among `people` all of whose things `viewer` sees. What `look` says of one, for many at once.
-pub async fn open_among(users: &Table, viewer: UserId, people: &HashSet<UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
-    let profiles: Vec<Key> = people.iter().copied().map(users::profile).collect();
+pub async fn open_among(
+    users: &Table,
+    viewer: UserId,
+    people: impl IntoIterator<Item = UserId>,
+) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    let profiles: Vec<Key> = people.into_iter().map(users::profile).collect();
     let (blocks, cards) = try_join!(blocks_of(users, viewer), users.batch_get::<ProfileCard>(&profiles, true))?;
     let private = cards.iter().filter(|card| card.is_private).map(|card| users::following(viewer, card.id));
     let followed: HashSet<Key> = users.batch_get(&private.collect::<Vec<_>>(), true).await?.into_iter().collect();

@@ -327,13 +327,13 @@ async fn take_back(posts: &Table, viewer: UserId, key: &Key) -> Result<(), Error
 
 /// A mark, as index `ByMark` has it.
 #[derive(Debug, Deserialize)]
-struct Marked {
+struct Indexed {
     pk: String,
     sk: String,
     marked_at: String,
 }
 
-impl Marked {
+impl Indexed {
     /// The mark's own, and of a save its place in the list.
     fn keys(self, kind: Kind, post: PostId) -> Vec<Key> {
         let viewer = self.pk.strip_prefix("VIEWER#").and_then(|viewer| viewer.parse().ok()).filter(|_| kind == Kind::Save);
@@ -350,7 +350,7 @@ async fn of_post(
     post: PostId,
     before: Option<String>,
     limit: usize,
-) -> Result<(Vec<Marked>, Option<String>), Error> {
+) -> Result<(Vec<Indexed>, Option<String>), Error> {
     let request = posts
         .client
         .query()
@@ -367,7 +367,7 @@ async fn of_post(
     };
     let answer = Box::pin(request.send()).await.map_err(failure)?;
     read_units(answer.consumed_capacity.as_slice());
-    let marks: Vec<Marked> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+    let marks: Vec<Indexed> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
     let next = marks.last().map(|mark| mark.marked_at.clone()).filter(|_| answer.last_evaluated_key.is_some());
     Ok((marks, next))
 }
