@@ -165,7 +165,14 @@ fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
         ("users", "GET /.well-known/jwks.json", false),
         ("posts", "POST /posts", true),
         ("posts", "GET /posts/{post_id}", false),
+        ("posts", "PATCH /posts/{post_id}", true),
         ("posts", "DELETE /posts/{post_id}", true),
+        ("posts", "PUT /posts/{post_id}/like", true),
+        ("posts", "DELETE /posts/{post_id}/like", true),
+        ("posts", "GET /posts/{post_id}/likes", true),
+        ("posts", "PUT /posts/{post_id}/save", true),
+        ("posts", "DELETE /posts/{post_id}/save", true),
+        ("posts", "GET /me/saved", true),
         ("posts", "GET /me/posts", true),
         ("posts", "GET /users/{username}/posts", false),
         ("comments", "POST /posts/{post_id}/comments", true),
@@ -449,7 +456,7 @@ fn what_cannot_be_made_again_outlives_the_stack() {
     let mut kept = [written(&template, "AWS::DynamoDB::Table"), written(&template, "AWS::SecretsManager::Secret")].concat();
     // A new stack makes new ones, and nobody misses the old.
     kept.retain(|(logical_id, _)| !["EdgeTable", "OriginSecret"].contains(logical_id));
-    assert_eq!(kept.len(), 4);
+    assert_eq!(kept.len(), 6);
     for (logical_id, node) in kept {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             assert_eq!(get(node, policy).unwrap().name().unwrap(), "Retain", "{logical_id}");

@@ -105,7 +105,7 @@ mod tests {
         };
         let (mut pages, mut after) = (Vec::new(), None);
         loop {
-            let mut choice = Choice::new(after, most, descending);
+            let mut choice = Choice::new(after.take(), most, descending);
             let page = loop {
                 let read = read(&keys, &choice);
                 if let Some(page) = choice.look(read, shown, nobody) {
