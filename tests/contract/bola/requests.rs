@@ -37,6 +37,7 @@ fn body(route: &str, who: Relation, cast: &Cast) -> Option<Value> {
         // None is on: any code will do.
         "DELETE /me/totp" => json!({"password": PASSWORD, "code": "000000"}),
         "PUT /me/totp" => json!({"code": "000000"}),
+        "POST /posts/{post_id}/comments" => json!({"text": "somebody's word"}),
         "POST /posts" => json!({"photos": [photo]}),
         _ => return None,
     })
