@@ -438,7 +438,7 @@ fn what_cannot_be_made_again_outlives_the_stack() {
     let mut kept = [written(&template, "AWS::DynamoDB::Table"), written(&template, "AWS::SecretsManager::Secret")].concat();
     // A new stack makes new ones, and nobody misses the old.
     kept.retain(|(logical_id, _)| !["EdgeTable", "OriginSecret"].contains(logical_id));
-    assert_eq!(kept.len(), 4);
+    assert_eq!(kept.len(), 6);
     for (logical_id, node) in kept {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             assert_eq!(get(node, policy).unwrap().name().unwrap(), "Retain", "{logical_id}");
