@@ -1,6 +1,6 @@
 //! Looking into a host where only its owner can: its tables and buckets, for what must not be there; and its clock, for what takes its time.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -66,6 +66,14 @@ impl Inside {
             }
         }
         found
+    }
+
+    /// The sum of the `count`s of a partition.
+    pub(crate) async fn sum_of(&self, table: &str, pk: &str) -> i64 {
+        let query = self.tables.query().table_name(format!("tintype-{table}")).key_condition_expression("pk = :pk").consistent_read(true);
+        let shards = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned())).send().await.expect("its items");
+        let count = |item: &HashMap<String, AttributeValue>| item["count"].as_n().ok().and_then(|count| count.parse::<i64>().ok());
+        shards.items().iter().map(|item| count(item).expect("a count")).sum()
     }
 
     /// Puts something into the bucket whose name has this in it.
