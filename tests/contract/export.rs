@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, io::Read, time::Duration};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Caller, Person,
-    client::Answer,
-    photographs::{publish, publish_files, small_photo, telephone_photo},
-    until,
+use crate::{
+    comments,
+    harness::{
+        Caller, Person,
+        client::Answer,
+        photographs::{publish, publish_files, small_photo, telephone_photo},
+        until,
+    },
 };
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -47,11 +50,16 @@ async fn an_archive_has_all_that_a_person_has_made_and_nothing_of_others_that_is
     cyd.put(&format!("/users/{}/block", ada.username)).await.expect(200);
     let large = telephone_photo(1, 1200, 1600);
     let post = publish_files(&ada, "Two of them #sea", &[("image/jpeg", &large), ("image/jpeg", &small_photo())]).await;
-    let his = publish(&bob, "not hers").await["id"].as_str().expect("an id").to_owned();
+    let his = publish(&bob, "not hers").await;
+    let his = his["id"].as_str().expect("an id").to_owned();
     for mark in ["like", "save"] {
         ada.put(&format!("/posts/{his}/{mark}")).await.expect(200);
     }
     ada.put(&format!("/posts/{}/like", post["id"].as_str().expect("an id"))).await.expect(200);
+    let said = comments::say(&ada, &his, "How beautiful").await;
+    let answered = comments::reply(&bob, &said, "not hers either").await;
+    let replied = comments::reply(&ada, &said, "I mean it").await;
+    ada.put(&format!("{}/like", comments::at(&answered))).await.expect(200);
 
     let answer = ada.post("/me/export", json!({})).await.expect(202);
     let location = answer.header("location").expect("a location").to_owned();
@@ -89,6 +97,14 @@ async fn an_archive_has_all_that_a_person_has_made_and_nothing_of_others_that_is
         assert_eq!((json!(picture.width()), json!(picture.height())), (largest["width"].clone(), largest["height"].clone()));
     }
     assert_eq!(files.keys().filter(|path| path.starts_with("posts/")).count(), 3, "{:?}", files.keys());
+    let written: Vec<Value> = [&said, &replied]
+        .map(|comment| {
+            let told = ["id", "post_id", "parent_id", "text", "created_at"].map(|name| (name.to_owned(), comment[name].clone()));
+            Value::Object(told.into_iter().collect())
+        })
+        .into();
+    assert_eq!(json("comments.json"), json!(written));
+    assert_eq!(json("liked-comments.json")[0]["comment_id"], answered["id"]);
     // Who has blocked or muted her is theirs to know; and what a thief could use is in no file.
     for (path, contents) in files.iter().filter(|(_, contents)| serde_json::from_slice::<Value>(contents).is_ok()) {
         let text = String::from_utf8_lossy(contents);

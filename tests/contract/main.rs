@@ -13,6 +13,7 @@ mod avatars;
 mod blocks;
 mod bola;
 mod caching;
+mod comments;
 mod cors;
 mod credentials;
 mod deletion;

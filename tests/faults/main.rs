@@ -8,6 +8,7 @@
 mod harness;
 
 mod chaos;
+mod comments;
 mod crashes;
 mod demo;
 mod graph;

@@ -23,7 +23,7 @@ impl Operator {
 
     /// Sends everything in the dead-letter queues on its way again. What cannot be reached now is for the next time.
     pub(crate) async fn redrive(&self) {
-        for queue in ["FeedFanoutDlq", "UsersDlq", "PostsDlq", "NotificationDlq"] {
+        for queue in ["FeedFanoutDlq", "UsersDlq", "PostsDlq", "CommentsDlq", "NotificationDlq"] {
             let arn = format!("arn:aws:sqs:us-east-1:000000000000:tintype-{queue}");
             // Refused where nothing is to be moved.
             let _ = self.queue("StartMessageMoveTask", json!({"SourceArn": arn})).await;

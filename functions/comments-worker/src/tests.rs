@@ -307,6 +307,30 @@ async fn of_a_person_who_leaves_no_comment_and_no_like_is_left_and_others_counts
     assert_eq!(tables.census().await.json(), census.json());
 }
 
+#[tokio::test]
+async fn what_a_person_has_written_is_found_page_by_page_each_once() {
+    let tables = world().await;
+    let [ada, bob] = people();
+    let mut written = Vec::new();
+    for _ in 0..3 {
+        let top = tables.write(PostId::new(), None, ada).await;
+        written.extend([top.id, tables.write(top.post_id, Some(&top), ada).await.id]);
+        tables.write(top.post_id, Some(&top), bob).await;
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let (keys, next) = comments::written_after(&tables.comments, ada, after.as_ref(), 2).await.unwrap();
+        assert!(keys.len() <= 2);
+        found.extend(comments::all_at(&tables.comments, &keys).await.unwrap().into_iter().map(|comment| comment.id));
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    found.sort();
+    assert_eq!(found, written);
+}
+
 fn sample(name: &str) -> What {
     let path = format!("{}/../../events/comments-worker/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let event: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

@@ -60,3 +60,6 @@ fn api() -> OpenApiRouter<Stores> {
         .routes(routes!(read::list_replies))
         .routes(routes!(likes::like_comment, likes::unlike_comment))
 }
+
+#[cfg(test)]
+mod tests;

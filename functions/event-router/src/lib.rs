@@ -103,7 +103,10 @@ mod tests {
     fn a_published_post_goes_to_all_whom_it_concerns_with_its_trace() {
         let [record] = records("post-published").try_into().unwrap();
         let sent = what_to_send(&record);
-        assert_eq!(sent.iter().map(|event| &event.destination).collect::<Vec<_>>(), [&Destination::FeedFanout, &Destination::Posts]);
+        assert_eq!(
+            sent.iter().map(|event| &event.destination).collect::<Vec<_>>(),
+            [&Destination::FeedFanout, &Destination::Notification, &Destination::Posts]
+        );
         for event in sent {
             assert_eq!(event.trace_id, "Root=1-691f0f2a-5f1c2d3e4f5a6b7c8d9e0f1a");
             assert!(event.body.contains(r#""type":"post.published""#), "{}", event.body);

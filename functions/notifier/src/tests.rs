@@ -459,7 +459,7 @@ async fn of_whoever_leaves_nothing_is_left_in_any_inbox_and_the_others_stay() {
             break;
         }
     }
-    assert!(times > 2, "{times}");
+    assert!(times >= 2, "{times}");
     assert_eq!(stores.told(bob).await, (vec![(Kind::Like, 1)], 1));
     let all = stores.notifications.client.scan().table_name("notifications").send().await.unwrap();
     let all = format!("{:?}", all.items());
@@ -489,13 +489,10 @@ async fn a_notification_and_the_number_of_unread_ones_cost_what_the_benchmarks_s
     let repeated = cost(Box::pin(stores.tell(first))).await;
     let count = cost(Box::pin(async { drop(unread(&stores.notifications, ada, Time::now()).await.unwrap()) })).await;
     let reading = cost(Box::pin(async { drop(mark_read(&stores.notifications, ada, Time::now()).await.unwrap()) })).await;
-    println!("alone {alone:?} grown {grown:?} repeated {repeated:?} count {count:?} reading {reading:?}");
-    // Four and five items in a transaction, two units each, and one for each of the two indexes.
-    assert!(alone.1 <= 10.0 && grown.1 <= 12.0, "{alone:?} {grown:?}");
-    assert!(alone.0 <= 24.0 && grown.0 <= 24.0, "{alone:?} {grown:?}");
-    assert!(repeated.1 < 0.1 && repeated.0 <= 12.0, "{repeated:?}");
-    assert!(count.0 <= 0.5 && count.1 < 0.1, "{count:?}");
-    assert!(reading.1 <= 2.0, "{reading:?}");
+    // Reads and writes. Four and five items in a transaction, two units each, and one for each of the two indexes.
+    assert_eq!([alone, grown], [(17.0, 10.0), (18.0, 12.0)]);
+    assert_eq!(repeated, (10.0, 0.0));
+    assert_eq!([count, reading], [(0.5, 0.0), (1.0, 2.0)]);
 }
 
 #[tokio::test]

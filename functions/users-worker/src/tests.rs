@@ -330,7 +330,7 @@ async fn a_deletion_that_does_not_get_on_fails_into_the_dead_letters_and_goes_on
         stores.overdue(job).await.unwrap();
         stores.let_time_pass(job).await;
     }
-    assert_eq!(told(&heard), [to("comments", None), to("feed-fanout", None)].repeat(MOST_DRIVES as usize + 1));
+    assert_eq!(told(&heard), vec![[to("comments", None), to("feed-fanout", None)]; MOST_DRIVES as usize + 1].concat());
     let Failure::ForEver(reason) = stores.overdue(job).await.unwrap_err() else { panic!("it would only come again") };
     let all = "comments-worker, feed-fanout, notifier, posts-worker";
     assert_eq!(reason, format!("deletion {job} does not get on; it waits for: {all}"));

@@ -8,13 +8,16 @@ use tintype_auth::{Claims, LIFETIME, Signer};
 use tintype_core::Time;
 
 use super::matrix::{Relation, Row};
-use crate::harness::{
-    Caller, Person,
-    client::Answer,
-    people::{PASSWORD, ids},
-    photographs::publish,
-    secrets::token_secret,
-    unique, until,
+use crate::{
+    comments,
+    harness::{
+        Caller, Person,
+        client::Answer,
+        people::{PASSWORD, ids},
+        photographs::publish,
+        secrets::token_secret,
+        unique, until,
+    },
 };
 
 /// A session of the owner's, besides the first.
@@ -64,10 +67,11 @@ pub(super) struct Cast {
     pub(super) spare: Session,
     expired: Option<Caller>,
     pub(super) ended: Session,
-    /// In the caption of the owner's post: what must not be read in others' answers.
+    /// In the caption of the owner's post, and in the comment: what must not be read in others' answers.
     secret: String,
     /// Values of the paths' parameters.
     post_id: String,
+    comment_id: String,
     export_id: String,
     deletion_id: String,
     /// What the owner had before the first cell was tried.
@@ -92,12 +96,29 @@ impl Cast {
         owner.put(&format!("/users/{}/block", blocked.username)).await.expect(200);
 
         let secret = unique("secret");
-        let post_id = if needs("{post_id}") { text(&publish(&owner, &secret).await["id"]) } else { String::new() };
+        let needs_comment = needs("{comment_id}");
+        let post_id = if needs("{post_id}") || needs_comment { text(&publish(&owner, &secret).await["id"]) } else { String::new() };
+        let comment_id = if needs_comment { text(&comments::say(&owner, &post_id, &secret).await["id"]) } else { String::new() };
         let export_id =
             if needs("{export_id}") { text(&owner.post("/me/export", json!({})).await.expect(202)["id"]) } else { String::new() };
         let deletion_id = if needs("{deletion_id}") { deletion().await } else { String::new() };
         let belongings = belongings(&owner, row).await;
-        Self { owner, other, follower, blocked, requester, spare, expired, ended, secret, post_id, export_id, deletion_id, belongings }
+        Self {
+            owner,
+            other,
+            follower,
+            blocked,
+            requester,
+            spare,
+            expired,
+            ended,
+            secret,
+            post_id,
+            comment_id,
+            export_id,
+            deletion_id,
+            belongings,
+        }
     }
 
     /// Who calls; `None`: nobody here can be such a one.
@@ -121,6 +142,7 @@ impl Cast {
             ("{username}", username),
             ("{session_id}", &self.spare.id),
             ("{post_id}", &self.post_id),
+            ("{comment_id}", &self.comment_id),
             ("{export_id}", &self.export_id),
             ("{deletion_id}", &self.deletion_id),
         ];

@@ -38,6 +38,7 @@ fn body(route: &str, who: Relation, cast: &Cast) -> Option<Value> {
         "DELETE /me/totp" => json!({"password": PASSWORD, "code": "000000"}),
         "PUT /me/totp" => json!({"code": "000000"}),
         "PATCH /posts/{post_id}" => json!({"comments_enabled": false}),
+        "POST /posts/{post_id}/comments" => json!({"text": "somebody's word"}),
         "POST /posts" => json!({"photos": [photo]}),
         "PUT /notifications/read" => json!({"up_to": tintype_core::Time::now()}),
         _ => return None,

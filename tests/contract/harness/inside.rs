@@ -71,6 +71,14 @@ impl Inside {
         found
     }
 
+    /// The sum of the `count`s of a partition.
+    pub(crate) async fn sum_of(&self, table: &str, pk: &str) -> i64 {
+        let query = self.tables.query().table_name(format!("tintype-{table}")).key_condition_expression("pk = :pk").consistent_read(true);
+        let shards = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned())).send().await.expect("its items");
+        let count = |item: &HashMap<String, AttributeValue>| item["count"].as_n().ok().and_then(|count| count.parse::<i64>().ok());
+        shards.items().iter().map(|item| count(item).expect("a count")).sum()
+    }
+
     /// Puts something into the bucket whose name has this in it.
     pub(crate) async fn put(&self, bucket: &str, key: &str) {
         let bucket = self.bucket(bucket).await;
