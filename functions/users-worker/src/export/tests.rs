@@ -222,8 +222,8 @@ async fn an_archive_is_made_piece_by_piece_where_each_takes_all_the_time_there_i
 
     let memory = Memory::default();
     let (stores, user, id) = archivist(&memory).await;
-    // Account, picture, devices, six lists of people, four posts and an empty list of them: the last piece ends it.
-    for _ in 0..13 {
+    // Account, picture, devices, six lists of people, four posts and an empty list of them, comments and likes: the last piece ends it.
+    for _ in 0..15 {
         go_on(&stores, job(&stores, user, id).await, Budget::none()).await.unwrap();
         let saved = job(&stores, user, id).await;
         assert!(saved.course.is_running() && saved.course.is_waiting(saved.course.requested_at) && !saved.is_leased(Time::now()));
