@@ -39,7 +39,11 @@ async fn pointers(event: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn what_is_no_comment_is_refused_where_it_goes_wrong() {
-    assert_eq!(pointers(&event("create-invalid")).await, ["/text", "/text"], "nothing to see in it, and what is there turns the direction of writing");
+    assert_eq!(
+        pointers(&event("create-invalid")).await,
+        ["/text", "/text"],
+        "nothing to see in it, and what is there turns the direction of writing"
+    );
     for (body, pointer) in [
         (json!({"text": "a", "parent_id": "1"}), "/parent_id"),
         (json!({"text": 1}), "/text"),
