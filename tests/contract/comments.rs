@@ -68,7 +68,7 @@ async fn a_comment_is_answered_whole_and_is_where_its_location_says() {
     });
     assert_eq!(comment, expected);
     assert_eq!(bob.get(&at(&comment)).await.expect(200).body, expected);
-    assert_eq!(bob.list(&on(&post)).await, [expected.clone()]);
+    assert_eq!(bob.list(&on(&post)).await, std::slice::from_ref(&expected));
     let mut for_nobody = expected;
     for_nobody.as_object_mut().expect("an object").remove("viewer");
     assert_eq!(Caller::nobody().get(&at(&comment)).await.expect(200).body, for_nobody);
@@ -123,7 +123,7 @@ async fn likes_are_said_once_and_counted_exactly_by_thirty_two_at_once() {
     futures::future::join_all(crowd.map(async |(number, fan)| {
         fan.put(&like).await.expect(200);
         // Half of them think better of it.
-        if number < 32 && number % 2 == 1 {
+        if number % 2 == 1 {
             fan.delete(&like).await.expect(200);
         }
     }))

@@ -54,7 +54,7 @@ async fn mentions_and_links_are_found_and_stand_where_their_spans_say_in_graphem
     let text = format!(
         "https://social.example/@{} {}",
         bob.username,
-        names.iter().chain(&names).map(|name| format!("@{name} ")).collect::<String>()
+        [format!("@{}", names.join(" @")), format!("@{}", names.join(" @"))].join(" ")
     );
     let comment = say(&ada, &post, &text).await;
     assert_eq!(comment["mentions"], json!(names[..20]));

@@ -349,6 +349,14 @@ fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_l
     assert_eq!(names, queues);
 }
 
+/// When the worker is told that a post is deleted, whoever had seen it, and was about to comment on it, has ended.
+#[test]
+fn the_queue_of_comments_waits_longer_than_a_request_to_comment_may_take() {
+    let deployment = deployment();
+    let queue = deployment.queues.iter().find(|queue| queue.name == "tintype-CommentsQueue").unwrap();
+    assert!(queue.delay >= 2 * function(&deployment, "comments").timeout, "{:?}", queue.delay);
+}
+
 #[test]
 fn the_router_reads_all_streams_and_loses_nothing_silently() {
     let deployment = deployment();
