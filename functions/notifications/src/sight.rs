@@ -54,9 +54,9 @@ impl Sight {
             stores.users.batch_get::<Key>(&asking, true),
         )?;
         posts.extend(failed);
-        let others = posts.values().map(|post| post.author_id).filter(|author| *author != viewer).collect();
-        let open = visibility::open_among(&stores.users, viewer, &others).await?;
-        posts.retain(|_, post| post.author_id == viewer || open.contains_key(&post.author_id));
+        let authors: Vec<UserId> = posts.values().map(|post| post.author_id).collect();
+        let open = visibility::open_among(&stores.users, viewer, authors).await?;
+        posts.retain(|_, post| open.contains_key(&post.author_id));
         let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();
         Ok(Self { posts, comments, people, silent, waiting })
     }

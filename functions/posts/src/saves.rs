@@ -117,7 +117,7 @@ async fn read_page(
 async fn hydrate(stores: &Stores, viewer: UserId, page: &Page<PostId>) -> Result<Vec<PostView>, Problem> {
     // One's own may be among them: whoever has just deleted a post must not see it again.
     let cards = posts::cards(&stores.posts, &page.items, true).await?;
-    let authors: HashSet<UserId> = cards.values().map(|post| post.author_id).collect();
+    let authors: Vec<UserId> = cards.values().map(|post| post.author_id).collect();
     let ids: Vec<PostId> = page.items.iter().copied().filter(|id| cards.contains_key(id)).collect();
     let receptions = reception::of_page(&stores.posts, &stores.comments, &ids, Some(viewer));
     let (authors, receptions) = try_join!(visibility::open_among(&stores.users, viewer, authors), receptions)?;

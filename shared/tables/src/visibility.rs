@@ -108,6 +108,8 @@ pub async fn open_among(
     viewer: UserId,
     people: impl IntoIterator<Item = UserId>,
 ) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    // A batch is refused if it asks for one item twice.
+    let people: HashSet<UserId> = people.into_iter().collect();
     let profiles: Vec<Key> = people.into_iter().map(users::profile).collect();
     let (blocks, cards) = try_join!(blocks_of(users, viewer), users.batch_get::<ProfileCard>(&profiles, true))?;
     let private = cards.iter().filter(|card| card.is_private).map(|card| users::following(viewer, card.id));

@@ -46,7 +46,7 @@ async fn cost(work: impl Future<Output = ()>) -> (f64, f64) {
     };
     let measured = async {
         work.await;
-        (telemetry::sum("dynamodb.read_units"), telemetry::sum("dynamodb.write_units"))
+        (telemetry::number("dynamodb.read_units"), telemetry::number("dynamodb.write_units"))
     };
     telemetry::observe(line, measured, |_| Outcome::Ok).await
 }
