@@ -224,6 +224,19 @@ async fn a_saved_post_stands_once_in_the_list_where_it_was_saved_first_and_newes
 }
 
 #[tokio::test]
+async fn a_post_that_is_saved_anew_while_it_is_being_unsaved_stays_in_the_list_and_marked() {
+    let (table, post, ada) = (empty_table().await, post().id, UserId::new());
+    let now = Time::now();
+    save(&table, post, ada, now).await.unwrap();
+    let seen = table.get::<Mark>(&mark(Kind::Save, post, ada), true).await.unwrap().unwrap().marked_at;
+    unsave(&table, post, ada).await.unwrap();
+    save(&table, post, ada, now.plus(Duration::from_millis(1))).await.unwrap();
+    assert!(!unsave_seen(&table, post, ada, &seen).await.unwrap(), "it is time to look again");
+    assert!(on_page(&table, ada, &[post]).await.unwrap()[&post].saved);
+    assert_eq!(saved_by(&table, ada, None, 10).await.unwrap().items, [post]);
+}
+
+#[tokio::test]
 async fn saves_and_unsaves_at_once_leave_a_list_that_says_what_the_marks_say() {
     let (table, ada) = (empty_table().await, UserId::new());
     let posts = [post().id, post().id];
