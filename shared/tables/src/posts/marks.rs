@@ -377,4 +377,4 @@ async fn of_post(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

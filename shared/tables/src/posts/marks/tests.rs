@@ -22,7 +22,7 @@ use super::*;
 use crate::reception;
 
 /// An empty Posts table, as the template has it.
-async fn empty_table() -> Table {
+pub(in crate::posts) async fn empty_table() -> Table {
     let database = Database::memory().unwrap();
     let index = |name: &str, hash: &str, range: &str| {
         json!({
@@ -52,7 +52,7 @@ async fn empty_table() -> Table {
     Table { client: Client::from_conf(config), name: "posts".to_owned() }
 }
 
-fn post() -> Post {
+pub(in crate::posts) fn post() -> Post {
     let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16))];
     let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
     Post::new(draft, Time::now())
