@@ -240,7 +240,36 @@ async fn put_alone(posts: &Table, item: Item, version: u64) -> Result<(), Error>
 
 #[cfg(test)]
 mod tests {
+    use tintype_core::patch::Patch;
+
     use super::*;
+    use crate::posts::marks::tests::{empty_table, post};
+
+    #[tokio::test]
+    async fn a_published_post_speaks_when_it_says_something_else_and_only_then() {
+        let (table, post) = (empty_table().await, post());
+        let (id, now) = (post.id, Time::now());
+        let spoken = async || {
+            let item = table.client.get_item().table_name("posts").set_key(Some(key(id).item())).send().await.unwrap().item.unwrap();
+            item.get("event").and_then(|event| event.as_s().ok()).cloned().unwrap_or_default()
+        };
+        let caption = |caption: &str| Edit { caption: Patch::Set(caption.to_owned()), ..Edit::default() };
+        create(&table, post).await.unwrap();
+        edit(&table, id, &caption("a draft"), now).await.unwrap();
+        assert_eq!(spoken().await, "");
+        let rendition = Rendition { width: 1, height: 1, blurhash: String::new(), variants: vec![] };
+        finish_photo(&table, id, 0, rendition, Place::Public, now).await.unwrap();
+        edit(&table, id, &caption("a draft"), now).await.unwrap();
+        assert!(spoken().await.contains("post.published"), "nothing was written");
+        let edited = edit(&table, id, &caption("better"), now).await.unwrap().unwrap();
+        assert_eq!((edited.post.caption.as_str(), edited.post.edited_at), ("better", Some(now)));
+        assert!(spoken().await.contains("post.edited"));
+        edit(&table, id, &Edit { comments_enabled: Some(false), ..Edit::default() }, now).await.unwrap();
+        assert_eq!(spoken().await, "");
+        delete(&table, id, now).await.unwrap();
+        let gone = edit(&table, id, &caption("too late"), now).await.unwrap().unwrap();
+        assert!(gone.deleted_at.is_some() && gone.post.caption.is_empty());
+    }
 
     #[test]
     fn whoever_loses_a_race_reads_again_and_any_other_failure_is_one() {

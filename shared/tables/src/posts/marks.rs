@@ -151,15 +151,19 @@ pub async fn save(posts: &Table, post: PostId, viewer: UserId, now: Time) -> Res
 /// `viewer` has not saved `post` any more. `false`: they had not.
 pub async fn unsave(posts: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
     settle(|| async move {
-        let key = mark(Kind::Save, post, viewer);
-        let Some(Mark { marked_at, .. }) = posts.get(&key, true).await? else { return Ok(Some(false)) };
-        let mut transaction = Transaction::default();
-        // Saved anew meanwhile, it is elsewhere in the list.
-        transaction.push(writes::delete_where(posts, &key, "marked_at = :read", [(":read", text(&marked_at))]));
-        transaction.extend(marked_when(&marked_at).map(|saved_at| writes::delete(posts, &saved(post, viewer, saved_at))));
-        Ok(happens(transaction.commit(posts).await)?.then_some(true))
+        let Some(Mark { marked_at, .. }) = posts.get(&mark(Kind::Save, post, viewer), true).await? else { return Ok(Some(false)) };
+        Ok(unsave_seen(posts, post, viewer, &marked_at).await?.then_some(true))
     })
     .await
+}
+
+/// The same for a save that was seen; `false`: it is another one by now, elsewhere in the list, or none.
+async fn unsave_seen(posts: &Table, post: PostId, viewer: UserId, marked_at: &str) -> Result<bool, Error> {
+    let mut transaction = Transaction::default();
+    let seen = [(":seen", text(marked_at))];
+    transaction.push(writes::delete_where(posts, &mark(Kind::Save, post, viewer), "marked_at = :seen", seen));
+    transaction.extend(marked_when(marked_at).map(|saved_at| writes::delete(posts, &saved(post, viewer, saved_at))));
+    happens(transaction.commit(posts).await)
 }
 
 /// Whether it was done, or stood like that before.
@@ -373,4 +377,4 @@ async fn of_post(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

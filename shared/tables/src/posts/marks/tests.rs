@@ -22,7 +22,7 @@ use super::*;
 use crate::reception;
 
 /// An empty Posts table, as the template has it.
-async fn empty_table() -> Table {
+pub(in crate::posts) async fn empty_table() -> Table {
     let database = Database::memory().unwrap();
     let index = |name: &str, hash: &str, range: &str| {
         json!({
@@ -52,7 +52,7 @@ async fn empty_table() -> Table {
     Table { client: Client::from_conf(config), name: "posts".to_owned() }
 }
 
-fn post() -> Post {
+pub(in crate::posts) fn post() -> Post {
     let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16))];
     let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
     Post::new(draft, Time::now())
@@ -221,6 +221,19 @@ async fn a_saved_post_stands_once_in_the_list_where_it_was_saved_first_and_newes
     let marks = on_page(&table, ada, &[one, two, three]).await.unwrap();
     assert_eq!([one, two, three].map(|post| marks[&post].saved), [false, true, true]);
     assert!(marks.values().all(|marks| !marks.liked));
+}
+
+#[tokio::test]
+async fn a_post_that_is_saved_anew_while_it_is_being_unsaved_stays_in_the_list_and_marked() {
+    let (table, post, ada) = (empty_table().await, post().id, UserId::new());
+    let now = Time::now();
+    save(&table, post, ada, now).await.unwrap();
+    let seen = table.get::<Mark>(&mark(Kind::Save, post, ada), true).await.unwrap().unwrap().marked_at;
+    unsave(&table, post, ada).await.unwrap();
+    save(&table, post, ada, now.plus(Duration::from_millis(1))).await.unwrap();
+    assert!(!unsave_seen(&table, post, ada, &seen).await.unwrap(), "it is time to look again");
+    assert!(on_page(&table, ada, &[post]).await.unwrap()[&post].saved);
+    assert_eq!(saved_by(&table, ada, None, 10).await.unwrap().items, [post]);
 }
 
 #[tokio::test]
