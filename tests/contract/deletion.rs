@@ -12,6 +12,7 @@ use crate::{
         Caller, Person, Ticket,
         client::Answer,
         inside::Inside,
+        notifications::{new, told},
         people::{PASSWORD, ids},
         photographs::{publish, small_photo},
         until,
@@ -125,7 +126,7 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
         let answer = follower.put(&of(followee, "follow")).await.expect(200);
         assert_eq!(answer["requested"], true);
     }
-    let (kept, deleted) = (publish(&ada, "kept").await, publish(&ada, "deleted").await);
+    let (kept, deleted) = (publish(&ada, &format!("kept, @{}", bob.username)).await, publish(&ada, "deleted").await);
     until("followers get the posts", SETTLES, async || (bob.feed().await.len() == 2).then_some(())).await;
     // Hers are liked and saved by others, the deleted one too, and his by her.
     let his = mark_posts([&ada, &bob, &cyd], [&kept, &deleted]).await;
@@ -148,6 +149,14 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     let kept = id(&kept);
     let deleted = id(&deleted);
     let needles = [&*ada.id, &ada.username, &ada.email, &kept, &deleted, &waiting.post_id];
+    // What others were told of her, and she of others.
+    for (person, line) in [(&bob, new("mention", &[&ada])), (&ada, new("follow_request", &[&dan]))] {
+        until("both are told", SETTLES, async || told(person).await.contains(&line).then_some(())).await;
+    }
+    until("his followers are told", SETTLES, async || {
+        told(&bob).await.iter().any(|line| line.starts_with("follow") && line.ends_with("of 2*")).then_some(())
+    })
+    .await;
     let traces = inside.traces_of(&needles).await;
     // What is not there before can't be missed afterwards.
     let (user, me) = (format!("USER#{}", ada.id), &ada.id);
@@ -177,6 +186,10 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
         pair(&partition(&dan), format!("FENCE#{me}#MUTING")),
         pair(&partition(&eve), format!("FENCE#{me}#BLOCKED")),
         pair(&partition(&cyd), format!("FENCE#{me}#BLOCKING")),
+        pair(&format!("INBOX#{me}"), "STATE".to_owned()),
+        pair(&format!("INBOX#{me}"), format!("CAUSE#{}#follow_request", dan.id)),
+        pair(&format!("INBOX#{}", bob.id), format!("CAUSE#{me}#follow#")),
+        pair(&format!("INBOX#{}", bob.id), format!("CAUSE#{me}#mention#{kept}")),
         pair("COUNTS#", me.clone()),
         pair("private/", kept.clone()),
         pair("public/avatars/", me.clone()),
