@@ -487,8 +487,14 @@ async fn a_notification_and_the_number_of_unread_ones_cost_what_the_benchmarks_s
     };
     let (alone, grown) = (cost(Box::pin(stores.tell(first.clone()))).await, cost(Box::pin(stores.tell(second))).await);
     let repeated = cost(Box::pin(stores.tell(first))).await;
-    let count = cost(Box::pin(async { drop(unread(&stores.notifications, ada, Time::now()).await.unwrap()) })).await;
-    let reading = cost(Box::pin(async { drop(mark_read(&stores.notifications, ada, Time::now()).await.unwrap()) })).await;
+    let count = cost(Box::pin(async {
+        unread(&stores.notifications, ada, Time::now()).await.unwrap();
+    }))
+    .await;
+    let reading = cost(Box::pin(async {
+        mark_read(&stores.notifications, ada, Time::now()).await.unwrap();
+    }))
+    .await;
     // Reads and writes. Four and five items in a transaction, two units each, and one for each of the two indexes.
     assert_eq!([alone, grown], [(17.0, 10.0), (18.0, 12.0)]);
     assert_eq!(repeated, (10.0, 0.0));

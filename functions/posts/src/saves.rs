@@ -1,7 +1,5 @@
 //! What somebody has saved, for themselves alone.
 
-use std::collections::HashSet;
-
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Serialize;
 use tintype_auth::Identity;
