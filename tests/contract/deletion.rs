@@ -108,6 +108,39 @@ fn marks([ada, bob]: [&Person; 2], [kept, deleted, his]: [&str; 3]) -> Vec<(Stri
     ]
 }
 
+/// Two private accounts, each of which waits for the other's approval.
+async fn ask_each_other(ada: &Person, dan: &Person) {
+    for person in [ada, dan] {
+        person.patch("/me", json!({"is_private": true})).await.expect(200);
+    }
+    for (follower, followee) in [(ada, dan), (dan, ada)] {
+        let answer = follower.put(&format!("/users/{}/follow", followee.username)).await.expect(200);
+        assert_eq!(answer["requested"], true);
+    }
+}
+
+/// What others are told of her who leaves, and she of others.
+async fn all_are_told([ada, bob, dan]: [&Person; 3]) {
+    for (person, line) in [(bob, new("mention", &[ada])), (ada, new("follow_request", &[dan]))] {
+        until("both are told", SETTLES, async || told(person).await.contains(&line).then_some(())).await;
+    }
+    until("his followers are told", SETTLES, async || {
+        told(bob).await.iter().any(|line| line.starts_with("follow") && line.ends_with("of 2*")).then_some(())
+    })
+    .await;
+}
+
+/// What is in the tables of that.
+fn causes([ada, bob, dan]: [&Person; 3], kept: &str) -> Vec<(String, String)> {
+    let inbox = |person: &Person| format!("INBOX#{}", person.id);
+    vec![
+        (inbox(ada), "STATE".to_owned()),
+        (inbox(ada), format!("CAUSE#{}#follow_request", dan.id)),
+        (inbox(bob), format!("CAUSE#{}#follow#", ada.id)),
+        (inbox(bob), format!("CAUSE#{}#mention#{kept}", ada.id)),
+    ]
+}
+
 #[tokio::test]
 async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_others_counts_are_exact() {
     let (ada, bob, cyd) = (Person::sign_up("ada").await, Person::sign_up("bob").await, Person::sign_up("cyd").await);
@@ -119,13 +152,7 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     bob.follow(&ada).await;
     cyd.follow(&bob).await;
     cyd.follow(&ada).await;
-    for person in [&ada, &dan] {
-        person.patch("/me", json!({"is_private": true})).await.expect(200);
-    }
-    for (follower, followee) in [(&ada, &dan), (&dan, &ada)] {
-        let answer = follower.put(&of(followee, "follow")).await.expect(200);
-        assert_eq!(answer["requested"], true);
-    }
+    ask_each_other(&ada, &dan).await;
     let (kept, deleted) = (publish(&ada, &format!("kept, @{}", bob.username)).await, publish(&ada, "deleted").await);
     until("followers get the posts", SETTLES, async || (bob.feed().await.len() == 2).then_some(())).await;
     // Hers are liked and saved by others, the deleted one too, and his by her.
@@ -149,21 +176,14 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
     let kept = id(&kept);
     let deleted = id(&deleted);
     let needles = [&*ada.id, &ada.username, &ada.email, &kept, &deleted, &waiting.post_id];
-    // What others were told of her, and she of others.
-    for (person, line) in [(&bob, new("mention", &[&ada])), (&ada, new("follow_request", &[&dan]))] {
-        until("both are told", SETTLES, async || told(person).await.contains(&line).then_some(())).await;
-    }
-    until("his followers are told", SETTLES, async || {
-        told(&bob).await.iter().any(|line| line.starts_with("follow") && line.ends_with("of 2*")).then_some(())
-    })
-    .await;
+    all_are_told([&ada, &bob, &dan]).await;
     let traces = inside.traces_of(&needles).await;
     // What is not there before can't be missed afterwards.
     let (user, me) = (format!("USER#{}", ada.id), &ada.id);
     let pair = |pk: &str, sk: String| (pk.to_owned(), sk);
     let partition = |person: &Person| format!("USER#{}", person.id);
     let marks = marks([&ada, &bob], [&kept, &deleted, &his]).into_iter();
-    let before = marks.chain([
+    let before = marks.chain(causes([&ada, &bob, &dan], &kept)).chain([
         pair(&user, "SESSION#".to_owned()),
         pair(&user, format!("FOLLOWING#{}", bob.id)),
         pair(&user, format!("FOLLOWER#{}", bob.id)),
@@ -186,10 +206,6 @@ async fn in_the_end_nothing_of_the_person_is_left_in_any_table_or_bucket_and_oth
         pair(&partition(&dan), format!("FENCE#{me}#MUTING")),
         pair(&partition(&eve), format!("FENCE#{me}#BLOCKED")),
         pair(&partition(&cyd), format!("FENCE#{me}#BLOCKING")),
-        pair(&format!("INBOX#{me}"), "STATE".to_owned()),
-        pair(&format!("INBOX#{me}"), format!("CAUSE#{}#follow_request", dan.id)),
-        pair(&format!("INBOX#{}", bob.id), format!("CAUSE#{me}#follow#")),
-        pair(&format!("INBOX#{}", bob.id), format!("CAUSE#{me}#mention#{kept}")),
         pair("COUNTS#", me.clone()),
         pair("private/", kept.clone()),
         pair("public/avatars/", me.clone()),
