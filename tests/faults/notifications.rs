@@ -82,7 +82,7 @@ async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_wh
         put(fan, &other).await;
         put(fan, &like).await;
         put(fan, &follow).await;
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             // What is taken back and given again is told no more.
             fan.delete(&like).await.expect(200);
             put(fan, &like).await;
