@@ -1,4 +1,4 @@
-//! `--demo`: people, follows and photographs, made through the API as any client would.
+//! `--demo`: people, follows, photographs, likes and comments, made through the API as any client would.
 //!
 //! Whoever is there already is logged in instead, and posts only what is missing: the same command run again changes nothing.
 
@@ -35,6 +35,9 @@ const PEOPLE: [(&str, &str, &str); 12] = [
 /// Each follows the next few, so that every feed has posts of others in it.
 const FOLLOWS: usize = 5;
 
+/// What they say of the next one's photograph, in turns.
+const REMARKS: [&str; 4] = ["What a light!", "Take me along next time", "Where was this?", "One for the wall \u{1F5BC}"];
+
 /// Why the demo could not be made.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -62,7 +65,7 @@ pub enum Error {
 /// Fills the system behind `api` (with base path), and says on the standard output whose feed to look at.
 pub async fn run(api: &str) -> Result<(), Error> {
     let demo = Demo { client: Client::builder().timeout(Duration::from_secs(30)).build()?, api: api.to_owned() };
-    let steps = PEOPLE.len() * (2 + FOLLOWS);
+    let steps = PEOPLE.len() * (2 + 2 * FOLLOWS);
     let progress = ProgressBar::new(steps as u64).with_style(style());
 
     let mut tokens = HashMap::new();
@@ -84,12 +87,21 @@ pub async fn run(api: &str) -> Result<(), Error> {
         demo.post_photograph(username, &tokens[username], caption, seed as u64).await?;
         progress.inc(1);
     }
+    for (index, (username, ..)) in PEOPLE.iter().enumerate() {
+        for step in 1..=FOLLOWS {
+            let (author, ..) = PEOPLE[(index + step) % PEOPLE.len()];
+            progress.set_message(format!("{username} likes what {author} has posted"));
+            let remark = (step == 1).then(|| REMARKS[index % REMARKS.len()]);
+            demo.like(author, &tokens[username], remark).await?;
+            progress.inc(1);
+        }
+    }
     progress.finish_and_clear();
     let others = FOLLOWS;
     let (reader, name, _) = PEOPLE[0];
     demo.until_the_feed_shows(&tokens[reader], others).await?;
     let text = format!(
-        "{count} people are there, each with a photograph; the password of all is `{PASSWORD}`.\n\
+        "{count} people are there, each with a photograph that others like; the password of all is `{PASSWORD}`.\n\
          Look at {name}'s feed:\n  \
          TOKEN=$(curl -s {api}/sessions -H 'content-type: application/json' -d '{{\"login\":\"{reader}\",\"password\":\"{PASSWORD}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n  \
          curl -s {api}/feed -H \"authorization: Bearer $TOKEN\"\n",
@@ -138,6 +150,18 @@ impl Demo {
         let upload = self.client.put(url).header(header::CONTENT_TYPE, "image/jpeg").body(photo).send().await?;
         accepted(format!("PUT {url}"), upload).await?;
         self.until_published(post["id"].as_str().unwrap_or_default(), token).await
+    }
+
+    /// Likes a person's photograph, and says something of it if nobody has yet.
+    async fn like(&self, author: &str, token: &str, remark: Option<&str>) -> Result<(), Error> {
+        let posted = self.send(Method::GET, &format!("/users/{author}/posts?limit=1"), token, None).await?;
+        let post = &posted["items"][0];
+        let path = format!("/posts/{}", post["id"].as_str().unwrap_or_default());
+        self.send(Method::PUT, &format!("{path}/like"), token, None).await?;
+        if let Some(text) = remark.filter(|_| post["counts"]["comments"] == 0) {
+            self.send(Method::POST, &format!("{path}/comments"), token, Some(json!({"text": text}))).await?;
+        }
+        Ok(())
     }
 
     async fn until_published(&self, post_id: &str, token: &str) -> Result<(), Error> {

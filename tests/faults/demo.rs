@@ -1,8 +1,8 @@
-//! `--demo`: people and photographs, and whose feed to look at.
+//! `--demo`: people, photographs and what others make of them, and whose feed to look at.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::until,
@@ -20,6 +20,7 @@ async fn the_demo_says_whose_feed_to_look_at_and_made_again_changes_nothing() {
     let posts = feed["items"].as_array().expect("items");
     assert!(posts.len() > 1, "{feed}");
     assert!(posts.iter().all(|post| post["status"] == "published"), "{feed}");
+    assert!(posts.iter().all(|post| post["counts"] == json!({"likes": 5, "comments": 1})), "{feed}");
     host.interrupt();
 
     fs::remove_file(folder.path().join("state.log")).expect("the first host's log");
