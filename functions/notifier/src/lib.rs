@@ -23,8 +23,8 @@ use tintype_tables::{Table, config};
 
 use turns::Turns;
 
-/// How long the removal of a person goes on before it lets the job know where it is: the function has 60 s.
-const REMOVAL: Duration = Duration::from_secs(30);
+/// How long what is gone is taken back before the rest is left to the next attempt: the function has 30 s, and what was begun is finished.
+const ATTEMPT: Duration = Duration::from_secs(15);
 
 /// What the function works with.
 pub(crate) struct Stores {
@@ -53,18 +53,24 @@ pub async fn run() -> Result<(), Error> {
 }
 
 async fn process(stores: &Stores, users_queue: &Sender, what: What) -> Result<(), Failure> {
+    work(stores, users_queue, what, Instant::now() + ATTEMPT).await
+}
+
+async fn work(stores: &Stores, users_queue: &Sender, what: What, up: Instant) -> Result<(), Failure> {
     match what {
-        What::PostDeleted { post_id, .. } => gone::post(stores, post_id).await?,
-        What::CommentDeleted { comment_id, post_id, parent_id } => gone::comment(stores, post_id, comment_id, parent_id).await?,
-        What::BlockChanged { blocker_id, blocked_id } => gone::block(stores, blocker_id, blocked_id).await?,
-        What::MuteChanged { muter_id, muted_id } => gone::mute(stores, muter_id, muted_id).await?,
+        What::PostDeleted { post_id, .. } => gone::post(stores, post_id, up).await?.or_again()?,
+        What::CommentDeleted { comment_id, post_id, parent_id } => {
+            gone::comment(stores, post_id, comment_id, parent_id, up).await?.or_again()?;
+        }
+        What::BlockChanged { blocker_id, blocked_id } => gone::block(stores, blocker_id, blocked_id, up).await?.or_again()?,
+        What::MuteChanged { muter_id, muted_id } => gone::mute(stores, muter_id, muted_id, up).await?.or_again()?,
         What::AccountDeleted { user_id, job_id, after } => {
-            let next = removal::remove(stores, user_id, after, Instant::now() + REMOVAL).await?;
+            let next = removal::remove(stores, user_id, after, up).await?;
             users_queue.send(What::DataRemoved { user_id, job_id, service: "notifier".to_owned(), next }).await?;
         }
         what => {
             let kind = what.kind();
-            let Some(notices) = notices::of(stores, what).await? else {
+            let Some(notices) = notices::of(stores, what, up).await? else {
                 return Err(Failure::ForEver(format!("nobody is notified of {kind}")));
             };
             for notice in &notices {

@@ -10,9 +10,12 @@ use tintype_core::UserId;
 use tintype_tables::{Error, notifications, posts::removal};
 use tintype_telemetry as telemetry;
 
-use crate::{Stores, gone};
+use crate::{
+    Stores,
+    gone::{self, Progress},
+};
 
-/// Items removed, or posts looked after, between two looks at the clock.
+/// Posts looked up at a time.
 const PAGE: usize = 50;
 
 /// Removes it; `after` is where it stopped last among the posts. Answers where to go on if the time was `up` before all was done.
@@ -28,24 +31,31 @@ pub(crate) async fn remove(stores: &Stores, user: UserId, after: Option<String>,
     loop {
         let (causes, next) = notifications::by_actor(&stores.notifications, user, place).await?;
         telemetry::count("removal.causes", causes.len());
-        gone::those(stores, causes).await?;
+        let progress = gone::those(stores, causes, up).await?;
         place = next;
+        if progress == Progress::Some || (place.is_some() && Instant::now() >= up) {
+            return Ok(begin());
+        }
         if place.is_none() {
             break;
-        }
-        if Instant::now() >= up {
-            return Ok(begin());
         }
     }
     let mut after = after.filter(|after| !after.is_empty());
     loop {
-        let page = removal::traces_after(&stores.posts, user, after, PAGE).await?;
-        for trace in &page.items {
-            gone::post(stores, trace.post_id).await?;
+        let page = removal::traces_after(&stores.posts, user, after.clone(), PAGE).await?;
+        for trace in page.items {
+            if gone::post(stores, trace.post_id, up).await? == Progress::Some {
+                // On with this one, after the one before it.
+                return Ok(Some(after.unwrap_or_default()));
+            }
+            after = Some(trace.listed.sk);
+            if Instant::now() >= up {
+                return Ok(after);
+            }
         }
         after = page.next;
-        if after.is_none() || Instant::now() >= up {
-            return Ok(after);
+        if after.is_none() {
+            return Ok(None);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
     /// They are not told, and what they were told before stays: who did it has taken it back, or they don't want to know such things (any
     /// more).
     Silence,
-    /// It must not be there: what it is about is gone, or they may not see it, or not hear of who did it.
+    /// It must not be there: what it is about is gone or has ended, or they may not see it, or not hear of who did it.
     Gone,
 }
 
@@ -69,7 +69,8 @@ async fn standing(stores: &Stores, notice: &Notice) -> Result<Standing, Error> {
     let stands_or = |stands: bool, otherwise: Standing| if stands { Standing::Stands(None) } else { otherwise };
     Ok(match (notice.cause.kind, &notice.cause.subject) {
         (Kind::FollowRequest, _) => stands_or(users::is_requested(&stores.users, actor, recipient).await?, Standing::Gone),
-        (Kind::FollowAccepted, _) => stands_or(users::followed_since(&stores.users, recipient, actor).await?.is_some(), Standing::Undone),
+        // A follow of later is another, which was approved anew.
+        (Kind::FollowAccepted, _) => stands_or(users::followed_since(&stores.users, recipient, actor).await?.is_some(), Standing::Gone),
         (_, Subject::Person | Subject::Export(_)) => {
             stands_or(users::followed_since(&stores.users, actor, recipient).await?.is_some(), Standing::Undone)
         }

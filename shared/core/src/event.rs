@@ -92,6 +92,9 @@ pub enum What {
         comment_id: CommentId,
         /// The post that it is about.
         post_id: PostId,
+        /// The comment that it replies to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent_id: Option<CommentId>,
         /// Who likes it.
         user_id: UserId,
     },

@@ -264,10 +264,10 @@ impl Inbox {
         self.is_unread(up_to).then_some(up_to)
     }
 
-    /// The person has read up to `up_to`, which [`Self::reads`] has said; after it there are `left`.
+    /// The person has read up to `up_to`, which [`Self::reads`] has said; after it there are `left`, none of them older than `oldest`.
     #[must_use]
-    pub fn read(&self, up_to: Time, left: u64) -> Self {
-        Self { unread: left, read_up_to: Some(up_to), unread_since: (left > 0).then_some(up_to), ..self.next() }
+    pub fn read(&self, up_to: Time, left: u64, oldest: Option<Time>) -> Self {
+        Self { unread: left, read_up_to: Some(up_to), unread_since: oldest.filter(|_| left > 0), ..self.next() }
     }
 
     fn next(&self) -> Self {

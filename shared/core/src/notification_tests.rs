@@ -86,8 +86,9 @@ impl Kept {
 
     fn read(&mut self, up_to: Time) {
         if let Some(up_to) = self.inbox.reads(up_to) {
-            let left = self.notes.keys().filter(|at| **at > up_to).count();
-            self.inbox = self.inbox.read(up_to, left as u64);
+            let mut left = self.notes.keys().copied().filter(|at| *at > up_to);
+            let oldest = left.next();
+            self.inbox = self.inbox.read(up_to, u64::from(oldest.is_some()) + left.count() as u64, oldest);
         }
     }
 }

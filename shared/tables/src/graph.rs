@@ -21,11 +21,14 @@ use crate::{
 /// How often what has changed meanwhile is looked at again: each time somebody else did something to the same two people.
 const MOST_LOOKS: usize = 12;
 
-/// Has `attempt` look and act until what it saw still stood when it acted (`Some`).
+/// Has `attempt` look and act until what it saw still stood when it acted (`Some`). Where others were at the same items all the time, it
+/// looks again as well: what they did will be seen.
 pub async fn settle<T, F: Future<Output = Result<Option<T>, Error>>>(mut attempt: impl FnMut() -> F) -> Result<T, Error> {
     for _ in 0..MOST_LOOKS {
-        if let Some(settled) = attempt().await? {
-            return Ok(settled);
+        match attempt().await {
+            Ok(Some(settled)) => return Ok(settled),
+            Ok(None) | Err(Error::Conflict) => {}
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(..25))).await;
     }
@@ -137,4 +140,24 @@ pub async fn approve(users: &Table, followee: UserId, follower: UserId, approval
         demand_privacy(&mut transaction, users, followee, false);
     }
     Ok(commit(transaction, users).await?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_was_in_the_way_is_a_reason_to_look_again_a_few_times_and_a_failure_is_none() {
+        let mut answers = vec![Ok(Some(7)), Err(Error::Conflict), Ok(None), Err(Error::Conflict)];
+        assert_eq!(settle(|| std::future::ready(answers.pop().unwrap())).await.unwrap(), 7);
+        let mut looks = 0;
+        let busy = settle(|| {
+            looks += 1;
+            std::future::ready(Err::<Option<()>, _>(Error::Conflict))
+        });
+        assert!(matches!(busy.await, Err(Error::Conflict)));
+        assert_eq!(looks, MOST_LOOKS);
+        let mut failed = vec![Ok(Some(7)), Err(Error::Refused("no".to_owned()))];
+        assert!(matches!(settle(|| std::future::ready(failed.pop().unwrap())).await, Err(Error::Refused(_))));
+    }
 }

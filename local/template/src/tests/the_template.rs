@@ -97,7 +97,7 @@ fn every_function_is_there_with_its_environment() {
         ("event-router", 30, vec![comments_queue, queue, notification_queue, posts_queue, users_queue, router_dlq]),
         ("feed-fanout", 60, vec![users, posts, feeds, users_queue, queue_dlq]),
         ("notifications", 10, limited(vec![users, posts, comments, notifications, media])),
-        ("notifier", 60, vec![users, posts, comments, notifications, users_queue, notification_dlq]),
+        ("notifier", 30, vec![users, posts, comments, notifications, users_queue, notification_dlq]),
         ("feed", 10, limited(vec![users, posts, comments, feeds, media])),
         ("comments", 10, limited(vec![users, posts, comments])),
         ("comments-worker", 60, vec![posts, comments, users_queue, comments_dlq]),
@@ -324,7 +324,9 @@ fn every_queue_that_is_read_by_a_function_outlasts_its_attempts_and_has_a_dead_l
             assert_eq!(queue.visibility_timeout, function.timeout * 6);
             assert!(trigger.partial_failures);
             let redrive = queue.redrive.as_ref().unwrap();
-            assert_eq!(redrive.max_receive_count, 5);
+            // What the notifier takes back goes in shares, of which one attempt may only do the first.
+            let attempts = if function.name == "tintype-notifier" { 20 } else { 5 };
+            assert_eq!(redrive.max_receive_count, attempts);
             assert!(deployment.queues.iter().any(|dead| dead.arn == redrive.dead_letter_arn && dead.redrive.is_none()));
             read += 1;
         }

@@ -34,7 +34,8 @@ pub async fn begin_liking(comments: &Table, comment: &Comment, user: UserId, now
     item.insert("thread".to_owned(), text(&key.pk));
     item.insert("marked".to_owned(), text(likes_of(comment.id)));
     item.insert("marked_at".to_owned(), text(format!("{now}#{user}")));
-    outbox::speak(&mut item, What::CommentLiked { comment_id: comment.id, post_id: comment.post_id, user_id: user }, now);
+    let Comment { id: comment_id, post_id, parent_id, .. } = *comment;
+    outbox::speak(&mut item, What::CommentLiked { comment_id, post_id, parent_id, user_id: user }, now);
     let mut transaction = Transaction::default();
     let like = transaction.push(writes::put_new(comments, item));
     transaction.push(count_likes(comments, &key, 1, ALIVE));

@@ -9,7 +9,7 @@ use tintype_core::{
     notification::{Cause, Inbox, Note},
 };
 
-use super::{CauseItem, GroupItem, STATE, find, group_item, group_key, inbox, note_item, place, state_item, state_key};
+use super::{CauseItem, GroupItem, STATE, find, group_item, group_key, inbox, note_item, parts, place, state_item, state_key};
 use crate::{
     Error, Key, Table,
     graph::{commit, settle},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Causes taken back at once: each may be of another notification, which has a group, and a transaction takes 100 writes.
-const TAKEN_BACK_AT_ONCE: usize = 30;
+pub const TAKEN_BACK_AT_ONCE: usize = 30;
 
 /// Somebody is told of `cause`. `false`: they were before.
 pub async fn tell(table: &Table, recipient: UserId, cause: &Cause, now: Time) -> Result<bool, Error> {
@@ -69,7 +69,11 @@ async fn take_back_some(table: &Table, recipient: UserId, causes: &[String]) -> 
     let groups: Vec<Key> = told.iter().filter_map(|cause| cause.group.as_deref()).map(|group| group_key(recipient, group)).collect();
     let groups: HashMap<String, GroupItem> = look(table, unique(groups)).await?.rest()?;
     let place_of = |cause: &CauseItem| match &cause.group {
-        Some(group) => groups.get(&group_key(recipient, group).sk).map(|group| group.place.clone()),
+        // The group's notification of now may be a later one, which knows nothing of this cause.
+        Some(group) => groups
+            .get(&group_key(recipient, group).sk)
+            .filter(|group| parts(&group.place).map(|(_, id)| id) == cause.note)
+            .map(|group| group.place.clone()),
         None => cause.place.clone(),
     };
     let mut actors: BTreeMap<String, Vec<UserId>> = BTreeMap::new();
@@ -138,8 +142,9 @@ pub async fn mark_read(table: &Table, recipient: UserId, up_to: Time) -> Result<
     settle(|| async {
         let Some(before) = table.get::<Inbox>(&state_key(recipient), true).await? else { return Ok(Some(0)) };
         let Some(up_to) = before.reads(up_to) else { return Ok(Some(before.unread)) };
-        let left = if before.latest == Some(up_to) { 0 } else { find::count_after(table, recipient, up_to).await? };
-        let after = before.read(up_to, left);
+        let is_all = before.latest == Some(up_to);
+        let (left, oldest) = if is_all { (0, None) } else { find::count_after(table, recipient, up_to).await? };
+        let after = before.read(up_to, left, oldest);
         let mut transaction = Transaction::default();
         put_state(&mut transaction, table, recipient, Some(&before), &after)?;
         Ok(commit(transaction, table).await?.map(|()| left))

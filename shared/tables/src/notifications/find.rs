@@ -6,7 +6,7 @@ use tintype_core::{
     notification::{Inbox, LIFETIME, Note},
 };
 
-use super::{NOTES, by, inbox, mark_read, state_key};
+use super::{NOTES, by, inbox, mark_read, state_key, updated_at};
 use crate::{
     Error, Key, Page, Table,
     table::{Query, failure, read_units, text},
@@ -21,7 +21,7 @@ pub async fn state(table: &Table, recipient: UserId) -> Result<Inbox, Error> {
 }
 
 /// How many notifications somebody has not read, as of about a second ago: half a read unit. Where some may have gone by themselves they
-/// are counted, and the answer is kept.
+/// are counted, and the answer is kept: once for each that goes.
 pub async fn unread(table: &Table, recipient: UserId, now: Time) -> Result<u64, Error> {
     let Some(state) = table.get::<Inbox>(&state_key(recipient), false).await? else { return Ok(0) };
     match state.unread_since.filter(|since| now.since(*since) > LIFETIME) {
@@ -35,18 +35,19 @@ pub async fn page(table: &Table, recipient: UserId, after: Option<String>, limit
     table.query(Query { pk: inbox(recipient), prefix: Some(NOTES), after, descending: true, consistent: true, limit }).await
 }
 
-/// How many notifications were updated after this.
-pub(super) async fn count_after(table: &Table, recipient: UserId, up_to: Time) -> Result<u64, Error> {
+/// How many notifications were updated after this, and when the oldest of them was.
+pub(super) async fn count_after(table: &Table, recipient: UserId, up_to: Time) -> Result<(u64, Option<Time>), Error> {
     // After all that were updated at that very time.
     let mut after = Some(format!("{NOTES}{up_to}#~"));
-    let mut count = 0;
+    let (mut count, mut oldest) = (0, None);
     loop {
         let query = Query { pk: inbox(recipient), prefix: Some(NOTES), after, descending: false, consistent: true, limit: PAGE };
         let page: Page<Key> = table.query(query).await?;
         count += page.items.len() as u64;
+        oldest = oldest.or_else(|| page.items.first().and_then(|key| updated_at(&key.sk)));
         after = page.next;
         if after.is_none() {
-            return Ok(count);
+            return Ok((count, oldest));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | State | `INBOX#{recipient}` | `STATE` | [`Inbox`] | the service |
 //! | Notification | `INBOX#{recipient}` | `NOTE#{updated_at}#{id}` | [`Note`] | the service |
 //! | Group | `INBOX#{recipient}` | `GROUP#{group}` | `place`: `sk` of its notification | the service |
-//! | Cause | `INBOX#{recipient}` | `CAUSE#{actor}#{kind}#{subject}` | `actor_id`: in `ByActor`; `post_id`, `about`: in `ByPost`; `group` or `place` | the service |
+//! | Cause | `INBOX#{recipient}` | `CAUSE#{actor}#{kind}#{subject}` | `actor_id`: in `ByActor`; `post_id`, `about`: in `ByPost`; `group` and `note`, or `place` | the service |
 //!
 //! All of it but the state goes by itself: notifications after [`LIFETIME`], causes a week later, so that what a notification says of
 //! somebody can always be found by its cause.
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tintype_core::{
-    CommentId, PostId, Time, UserId,
+    CommentId, NotificationId, PostId, Time, UserId,
     notification::{Cause, Inbox, Kind, LIFETIME, Note, Subject},
 };
 
@@ -34,7 +34,7 @@ use crate::{
     table::{Item, number},
 };
 
-pub use change::{drop_note, mark_read, remove_some, take_back, tell};
+pub use change::{TAKEN_BACK_AT_ONCE, drop_note, mark_read, remove_some, take_back, tell};
 pub use find::{After, Found, about, by_actor, causes_by, page, state, unread};
 
 /// How much longer a cause is kept than its notification: the table forgets what has expired within two days, in any order.
@@ -69,10 +69,19 @@ pub fn place(note: &Note) -> String {
     format!("{NOTES}{}#{}", note.updated_at, note.id)
 }
 
+/// What a place says: when its notification was updated, and which that is.
+fn parts(place: &str) -> Option<(Time, NotificationId)> {
+    let (at, id) = place.strip_prefix(NOTES)?.split_once('#')?;
+    Some((at.parse().ok()?, id.parse().ok()?))
+}
+
 /// Whether a text is a notification's place: what a cursor may hold.
 pub fn is_place(sk: &str) -> bool {
-    let parts = sk.strip_prefix(NOTES).and_then(|rest| rest.split_once('#'));
-    parts.is_some_and(|(at, id)| at.parse::<Time>().is_ok() && id.parse::<tintype_core::NotificationId>().is_ok())
+    parts(sk).is_some()
+}
+
+fn updated_at(place: &str) -> Option<Time> {
+    parts(place).map(|(at, _)| at)
 }
 
 /// Where a group's notification is.
@@ -81,8 +90,14 @@ fn group_key(recipient: UserId, group: &str) -> Key {
 }
 
 /// A cause's place in an inbox.
+///
+/// Whoever is told of a comment is told once, whatever it is to them: should they change what they want to know between two attempts, the
+/// second finds what the first has told.
 pub fn cause(kind: Kind, actor: Option<UserId>, subject: &Subject) -> String {
-    let kind = kind.as_str();
+    let kind = match (kind, subject) {
+        (Kind::Reply | Kind::Mention, Subject::Comment { .. }) => Kind::Comment.as_str(),
+        _ => kind.as_str(),
+    };
     let subject = match subject {
         Subject::Person => String::new(),
         Subject::Post(post_id) => post_id.to_string(),
@@ -127,9 +142,12 @@ struct CauseItem {
     post_id: Option<PostId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     about: Option<String>,
-    /// The group that its notification is of, or else where that is.
+    /// The group that its notification is of, and which of that group's it is: once that is removed, there may be another. Or else where
+    /// its notification is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<NotificationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<String>,
     expires_at: i64,
@@ -146,6 +164,7 @@ impl CauseItem {
             about,
             place: note.group.is_none().then(|| place(note)),
             group: note.group.clone(),
+            note: note.group.is_some().then_some(note.id),
             expires_at: note.updated_at.plus(LIFETIME).plus(CAUSE_REMAINS).as_seconds(),
         }
     }
