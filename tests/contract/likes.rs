@@ -159,7 +159,6 @@ async fn nobody_likes_or_saves_what_they_may_not_see() {
     let refused = async |person: &Person| {
         for mark in ["like", "save"] {
             person.put(&format!("{post}/{mark}")).await.problem(404, "not-found");
-            person.delete(&format!("{post}/{mark}")).await.problem(404, "not-found");
         }
         person.get(&format!("{post}/likes")).await.problem(404, "not-found");
         person.get(&post).await.problem(404, "not-found");
@@ -185,6 +184,33 @@ async fn nobody_likes_or_saves_what_they_may_not_see() {
     refused(&bob).await;
     refused(&cyd).await;
     assert_eq!(seen(&ada, &post).await, (2, Some(false)));
+}
+
+#[tokio::test]
+async fn whoever_has_marked_what_is_out_of_sight_by_now_can_take_that_back_and_learns_nothing() {
+    let (ada, bob, cyd) = (Person::sign_up("ada").await, Person::sign_up("bob").await, Person::sign_up("cyd").await);
+    let dan = Person::sign_up("dan").await;
+    let post = post_of(&ada).await;
+    for person in [&bob, &cyd] {
+        like(person, &post).await;
+        person.put(&format!("{post}/save")).await.expect(200);
+    }
+    // Of a private account, and across a block.
+    ada.patch("/me", json!({"is_private": true})).await.expect(200);
+    cyd.put(&format!("/users/{}/block", ada.username)).await.expect(200);
+    for (person, likes) in [(&dan, 2), (&bob, 1), (&bob, 1), (&cyd, 0)] {
+        for mark in ["like", "save"] {
+            person.delete(&format!("{post}/{mark}")).await.problem(404, "not-found");
+        }
+        assert_eq!(seen(&ada, &post).await, (likes, Some(false)));
+    }
+    likers_become(&ada, &post, &[]).await;
+    ada.patch("/me", json!({"is_private": false})).await.expect(200);
+    cyd.delete(&format!("/users/{}/block", ada.username)).await.expect(200);
+    for person in [&bob, &cyd] {
+        assert_eq!(seen(person, &post).await, (0, Some(false)));
+        assert!(person.list("/me/saved").await.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ pub(crate) async fn like_comment(
 }
 
 /// Likes a comment no longer. Repeated, it changes nothing and answers the same.
+///
+/// A like is taken back also where the comment is out of sight by now, and the answer is 404.
 #[utoipa::path(
     delete,
     path = "/comments/{comment_id}/like",
@@ -59,8 +61,9 @@ pub(crate) async fn unlike_comment(
     Viewer(viewer): Viewer,
     PathId(comment_id): PathId<CommentId>,
 ) -> Result<Json<CommentLiked>, Problem> {
-    let (comment, _) = sight::comment(&stores, comment_id, Some(viewer.user_id)).await?;
-    let thread = comments::key(&comment).pk;
-    comments::end_liking(&stores.comments, comment_id, &thread, viewer.user_id).await?;
+    let seen = sight::comment(&stores, comment_id, Some(viewer.user_id)).await;
+    // One's own like goes whatever one may see by now, and the answer does not tell whether there was one.
+    comments::take_back_liking(&stores.comments, comment_id, viewer.user_id).await?;
+    seen?;
     Ok(Json(CommentLiked { liked: false }))
 }

@@ -18,11 +18,10 @@ use tintype_telemetry as telemetry;
 use utoipa::ToSchema;
 
 use crate::{
-    Stores, fields,
+    Stores,
+    fields::{self, MOST_PHOTOS},
     ticket::{self, Ticket},
 };
-
-const MOST_PHOTOS: usize = 10;
 
 /// A post to be made.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -3,6 +3,8 @@
 use tintype_core::{post::Location, text};
 use tintype_edge::Checks;
 
+/// Most photos of a post.
+pub(crate) const MOST_PHOTOS: usize = 10;
 const MOST_CAPTION_CHARACTERS: usize = 2200;
 const MOST_ALT_TEXT_CHARACTERS: usize = 1000;
 const MOST_PLACE_CHARACTERS: usize = 100;

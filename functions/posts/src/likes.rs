@@ -42,6 +42,8 @@ pub(crate) async fn like_post(
 }
 
 /// Likes a post no longer.
+///
+/// A like is taken back also where the post is out of sight by now, and the answer is 404.
 #[utoipa::path(
     delete,
     path = "/posts/{post_id}/like",
@@ -60,8 +62,10 @@ pub(crate) async fn unlike_post(
     Viewer(viewer): Viewer,
     PathId(post_id): PathId<PostId>,
 ) -> Result<Json<Liked>, Problem> {
-    read::published(&stores, post_id, viewer.user_id).await?;
+    let seen = read::published(&stores, post_id, viewer.user_id).await;
+    // One's own like goes whatever one may see by now, and the answer does not tell whether there was one.
     marks::unlike(&stores.posts, post_id, viewer.user_id).await?;
+    seen?;
     Ok(Json(Liked { liked: false }))
 }
 

@@ -94,7 +94,9 @@ fn edit(body: &Value) -> Value {
 
 #[tokio::test]
 async fn everything_that_is_wrong_with_an_edit_is_said_at_once_and_what_is_right_is_not_asked_for() {
-    assert_eq!(pointers(&event("edit-invalid")).await, ["/caption", "/location/name", "/location/lat", "/photos/0/alt_text"]);
+    let all = ["/caption", "/location/name", "/location/lat", "/comments_enabled", "/photos/1/index", "/photos/0/alt_text"];
+    assert_eq!(pointers(&event("edit-invalid")).await, all);
+    let photos = |indexes: &[usize]| json!({"photos": indexes.iter().map(|index| json!({"index": index})).collect::<Vec<_>>()});
     for (body, pointer) in [
         (json!({"caption": "x".repeat(2201)}), "/caption"),
         (json!({"caption": 1}), "/caption"),
@@ -102,10 +104,14 @@ async fn everything_that_is_wrong_with_an_edit_is_said_at_once_and_what_is_right
         (json!({"comments_enabled": "yes"}), "/comments_enabled"),
         (json!({"photos": [{"alt_text": "Which?"}]}), "/photos/0/index"),
         (json!({"status": "published"}), "/status"),
+        (json!({"comments_enabled": null}), "/comments_enabled"),
+        (photos(&[0; 11]), "/photos"),
+        (photos(&[3, 1, 2, 1]), "/photos/3/index"),
     ] {
         assert_eq!(pointers(&edit(&body)).await, [pointer], "{body}");
     }
-    for body in [json!({}), json!({"caption": null, "location": null}), json!({"photos": [{"index": 0, "alt_text": null}]})] {
+    let ten = photos(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for body in [json!({}), ten, json!({"caption": null, "location": null}), json!({"photos": [{"index": 0, "alt_text": null}]})] {
         let (status, ..) = answer(&edit(&body)).await;
         assert_eq!(status, 503, "{body}");
     }

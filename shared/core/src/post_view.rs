@@ -64,9 +64,18 @@ pub struct Reception {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PostCounts {
     /// How many like it.
-    pub likes: i64,
+    pub likes: u64,
     /// How many comments there are, replies included.
-    pub comments: i64,
+    pub comments: u64,
+}
+
+impl PostCounts {
+    /// Of sums over shards. Shards are not read in one moment: what is taken away at one may be seen before what was added at another, so
+    /// that for that moment a sum may be below zero.
+    pub fn of_sums(likes: i64, comments: i64) -> Self {
+        let count = |sum: i64| u64::try_from(sum).unwrap_or(0);
+        Self { likes: count(likes), comments: count(comments) }
+    }
 }
 
 /// What a viewer has done to a post.
@@ -233,6 +242,12 @@ mod tests {
         let viewer = Some(Marks { liked: true, saved: false });
         let seen = answer(&post, Reception { counts, viewer });
         assert_eq!((&seen["viewer"], &seen["edited_at"]), (&json!({"liked": true, "saved": false}), &json!("1970-01-01T00:00:00.000Z")));
+    }
+
+    #[test]
+    fn a_count_is_never_below_zero() {
+        assert_eq!(PostCounts::of_sums(-1, 2), PostCounts { likes: 0, comments: 2 });
+        assert_eq!(PostCounts::of_sums(3, -2), PostCounts { likes: 3, comments: 0 });
     }
 
     #[test]

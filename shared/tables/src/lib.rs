@@ -2,6 +2,7 @@
 //!
 //! One service writes a table; what others may read of it is said in the table's own module.
 
+pub(crate) mod among;
 pub mod batches;
 pub mod comments;
 pub mod config;

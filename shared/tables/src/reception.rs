@@ -15,13 +15,14 @@ pub async fn now(posts: &Table, comments: &Table, post: PostId, viewer: Option<U
     let page = [post];
     let (likes, comments, marks) =
         try_join!(marks::likes_now(posts, post), comments::number_now(comments, post), marks_of(posts, &page, viewer))?;
-    Ok(Reception { counts: PostCounts { likes, comments }, viewer: marks.map(|marks| marks.get(&post).copied().unwrap_or_default()) })
+    let counts = PostCounts::of_sums(likes, comments);
+    Ok(Reception { counts, viewer: marks.map(|marks| marks.get(&post).copied().unwrap_or_default()) })
 }
 
 /// Of a page of posts: the viewer's marks as they stand now, the counts as of about a second ago.
 pub async fn of_page(posts: &Table, comments: &Table, ids: &[PostId], viewer: Option<UserId>) -> Result<HashMap<PostId, Reception>, Error> {
     let (likes, comments, marks) = try_join!(marks::likes(posts, ids), comments::numbers(comments, ids), marks_of(posts, ids, viewer))?;
-    let counts = likes.into_iter().zip(comments).map(|(likes, comments)| PostCounts { likes, comments });
+    let counts = likes.into_iter().zip(comments).map(|(likes, comments)| PostCounts::of_sums(likes, comments));
     let reception = |(id, counts): (&PostId, PostCounts)| {
         let viewer = marks.as_ref().map(|marks| marks.get(id).copied().unwrap_or_default());
         (*id, Reception { counts, viewer })

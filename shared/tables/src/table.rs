@@ -171,6 +171,14 @@ impl Table {
         Ok(Page { items, next })
     }
 
+    /// Deletes an item, if there is one.
+    pub async fn delete(&self, key: &Key) -> Result<(), Error> {
+        let request = self.client.delete_item().table_name(&self.name).set_key(Some(key.item()));
+        let answer = Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await.map_err(failure)?;
+        write_units(answer.consumed_capacity.as_slice());
+        Ok(())
+    }
+
     /// Does all `writes`, or none. If another transaction is at one of the items just now, or one of them is throttled, it is tried
     /// again: the SDK itself does that with single writes only.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), Error> {

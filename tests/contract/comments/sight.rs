@@ -107,3 +107,25 @@ async fn of_a_post_that_is_deleted_no_comment_is_there() {
     nothing_is_there(&bob, &post, &comment).await;
     nothing_is_there(&ada, &post, &comment).await;
 }
+
+#[tokio::test]
+async fn whoever_likes_a_comment_that_is_out_of_sight_by_now_can_take_that_back() {
+    let (ada, bob, cyd) = (Person::sign_up("ada").await, Person::sign_up("bob").await, Person::sign_up("cyd").await);
+    let post = post(&ada).await;
+    let comment = say(&cyd, &post, "liked").await;
+    let under = reply(&cyd, &comment, "liked too").await;
+    let likes = async |comment: &serde_json::Value| ada.get(&at(comment)).await.expect(200)["counts"]["likes"].clone();
+    for liked in [&comment, &under] {
+        bob.put(&format!("{}/like", at(liked))).await.expect(200);
+        ada.put(&format!("{}/like", at(liked))).await.expect(200);
+    }
+    // Between him and who wrote it; then between him and whose post it is.
+    block(&cyd, &bob).await;
+    bob.delete(&format!("{}/like", at(&comment))).await.problem(404, "not-found");
+    assert_eq!((likes(&comment).await, likes(&under).await), (json!(1), json!(2)));
+    block(&ada, &bob).await;
+    for _ in 0..2 {
+        bob.delete(&format!("{}/like", at(&under))).await.problem(404, "not-found");
+        assert_eq!((likes(&comment).await, likes(&under).await), (json!(1), json!(1)));
+    }
+}

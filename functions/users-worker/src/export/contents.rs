@@ -201,11 +201,6 @@ impl Contents<'_> {
     }
 }
 
-/// The file of a section's piece.
-fn numbered(name: &str, piece: usize) -> String {
-    if piece == 0 { format!("{name}.json") } else { format!("{name}-{}.json", piece + 1) }
-}
-
 /// A query still to be shaped.
 const EVERYTHING: Query<'static> =
     Query { pk: String::new(), prefix: None, after: None, descending: false, consistent: true, limit: PEOPLE };

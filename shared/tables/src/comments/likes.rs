@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::Deserialize;
 use tintype_core::{CommentId, Time, UserId, comment::Comment, event::What};
 
 use super::{LIKED, change::ALIVE, key, like, likes_of, sort_key, viewer};
 use crate::{
-    Error, Key, Page, Table, outbox,
-    table::{Item, Query, failure, number, read_units, text},
+    Error, Key, Page, Table, among, outbox,
+    table::{Item, Query, number, text},
     writes::{self, Transaction},
 };
 
 /// Most likes that are read for a page of comments in one query: what one read costs that asks for each of a hundred by its key.
-const MOST_LIKES: i32 = 300;
+const MOST_LIKES: usize = 300;
 
 /// What became of a like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,12 @@ pub async fn end_liking(comments: &Table, comment: CommentId, thread: &str, user
     }
 }
 
+/// `user` likes a comment no longer, whatever they may see of it and whatever has become of it. `false`: they did not.
+pub async fn take_back_liking(comments: &Table, comment: CommentId, user: UserId) -> Result<bool, Error> {
+    let Some(Like { thread, .. }) = comments.get(&like(user, comment), true).await? else { return Ok(false) };
+    end_liking(comments, comment, &thread, user).await
+}
+
 /// A comment is liked by so many more. The event that it spoke with is no news any more: without it the item costs less to write.
 pub(super) fn count_likes(comments: &Table, comment: &Key, amount: i64, condition: &str) -> TransactWriteItem {
     writes::update(comments, comment, "ADD likes :amount REMOVE event, event_id", condition, [(":amount", number(amount))])
@@ -67,32 +73,11 @@ pub(super) fn count_likes(comments: &Table, comment: &Key, amount: i64, conditio
 
 /// Which of `ids` `user` likes, as it stands now: whoever has just liked one sees it.
 ///
-/// One query of the person's likes from the lowest of `ids` to the highest. Whoever likes very many comments of that time gets the rest by
-/// their keys.
+/// One query, but for whoever likes very many comments of that time: see [`among::there`].
 pub async fn liked_of(comments: &Table, user: UserId, ids: &[CommentId]) -> Result<HashSet<CommentId>, Error> {
-    let (Some(lowest), Some(highest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(HashSet::new()) };
-    let request = comments
-        .client
-        .query()
-        .table_name(&comments.name)
-        .key_condition_expression("pk = :pk AND sk BETWEEN :lowest AND :highest")
-        .expression_attribute_values(":pk", text(viewer(user)))
-        .expression_attribute_values(":lowest", text(like(user, *lowest).sk))
-        .expression_attribute_values(":highest", text(like(user, *highest).sk))
-        .consistent_read(true)
-        .limit(MOST_LIKES)
-        .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let answer = Box::pin(request.send()).await.map_err(failure)?;
-    read_units(answer.consumed_capacity.as_slice());
-    let mut found: Vec<Key> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
-    if let Some(last) = answer.last_evaluated_key {
-        let last: Key = serde_dynamo::from_item(last)?;
-        let rest: Vec<Key> = ids.iter().map(|id| like(user, *id)).filter(|key| key.sk > last.sk).collect();
-        found.extend(comments.batch_get::<Key>(&rest, true).await?);
-    }
-    let mut liked: HashSet<CommentId> = found.iter().filter_map(|key| key.sk.strip_prefix(LIKED)?.parse().ok()).collect();
-    liked.retain(|id| ids.contains(id));
-    Ok(liked)
+    let keys: Vec<Key> = ids.iter().map(|id| like(user, *id)).collect();
+    let found = among::there(comments, &keys, MOST_LIKES).await?;
+    Ok(found.iter().filter_map(|key| key.sk.strip_prefix(LIKED)?.parse().ok()).collect())
 }
 
 /// A page of what `user` likes, as it stands now.

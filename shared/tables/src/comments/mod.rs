@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use change::{Creation, create, delete};
-pub use likes::{Like, Liking, begin_liking, end_liking, liked_of, likes_after};
+pub use likes::{Like, Liking, begin_liking, end_liking, liked_of, likes_after, take_back_liking};
 pub use presence::there;
 pub use read::{Found, all_at, find, is_known, is_liked, page, read, written_after};
 

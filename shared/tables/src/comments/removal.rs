@@ -147,7 +147,7 @@ pub async fn remove(comments: &Table, remains: &Remains) -> Result<bool, Error> 
 
 /// Removes what leads to a comment that is gone with its parent or its post.
 pub async fn remove_locator(comments: &Table, comment: CommentId) -> Result<(), Error> {
-    delete(comments, &locator(comment)).await
+    comments.delete(&locator(comment)).await
 }
 
 /// Removes the counters of a post that has no comments left.
@@ -155,7 +155,7 @@ pub async fn remove_counts(comments: &Table, post: PostId) -> Result<(), Error> 
     let query = Query { pk: counts(post), prefix: None, after: None, descending: false, consistent: true, limit: 100 };
     let page: Page<Key> = comments.query(query).await?;
     for key in &page.items {
-        delete(comments, key).await?;
+        comments.delete(key).await?;
     }
     Ok(())
 }
@@ -198,7 +198,7 @@ pub async fn remind_of_post(comments: &Table, post: PostId, author: UserId, now:
 
 /// Nothing of a deleted post's comments is left to be reminded of.
 pub async fn remove_reminder(comments: &Table, post: PostId) -> Result<(), Error> {
-    delete(comments, &reminder(post)).await
+    comments.delete(&reminder(post)).await
 }
 
 fn reminder(post: PostId) -> Key {
@@ -218,12 +218,5 @@ pub async fn likes_by(comments: &Table, user: UserId, limit: usize) -> Result<Ve
 
 /// Removes a like of a comment of which nothing is left.
 pub async fn remove_like(comments: &Table, like: &Like, user: UserId) -> Result<(), Error> {
-    delete(comments, &Key::new(viewer(user), &like.sk)).await
-}
-
-async fn delete(table: &Table, key: &Key) -> Result<(), Error> {
-    let request = table.client.delete_item().table_name(&table.name).set_key(Some(key.item()));
-    let answer = Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await.map_err(failure)?;
-    write_units(answer.consumed_capacity.as_slice());
-    Ok(())
+    comments.delete(&Key::new(viewer(user), &like.sk)).await
 }

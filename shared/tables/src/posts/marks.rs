@@ -17,9 +17,8 @@ use serde::Deserialize;
 use tintype_core::{PostId, Time, UserId, event::What, post::Post, post_view::Marks};
 use tintype_telemetry as telemetry;
 
-use super::removal;
 use crate::{
-    Error, Key, Page, Table, batches,
+    Error, Key, Page, Table, among, batches,
     counters::{self, MOST_SHARDS},
     graph::settle,
     outbox,
@@ -133,7 +132,7 @@ pub async fn unlike(posts: &Table, post: PostId, viewer: UserId) -> Result<bool,
     match transaction.commit(posts).await {
         Err(Error::Condition(failed)) if !like.is_in(&failed) => {
             // The post is gone, and its count with it: nothing must make it anew.
-            removal::delete(posts, &key).await?;
+            posts.delete(&key).await?;
             Ok(true)
         }
         result => happens(result),
@@ -202,30 +201,10 @@ pub async fn likes(posts: &Table, ids: &[PostId]) -> Result<Vec<i64>, Error> {
 
 /// What `viewer` has marked of a page of posts, as it stands now: whoever has just liked one sees it. What is not there is not marked.
 ///
-/// One query of the viewer's marks from the lowest to the highest of `ids`. Whoever has marked very many posts of that time gets the
-/// rest by their keys, so that a page never costs more than twice of what it must.
+/// One query, but for whoever has marked very many posts of that time: see [`among::there`].
 pub async fn on_page(posts: &Table, viewer: UserId, ids: &[PostId]) -> Result<HashMap<PostId, Marks>, Error> {
-    let (Some(lowest), Some(highest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(HashMap::new()) };
-    let limit = (MARKS_FOR_A_POST * ids.len()).min(MOST_MARKS);
-    let request = posts
-        .client
-        .query()
-        .table_name(&posts.name)
-        .key_condition_expression("pk = :pk AND sk BETWEEN :lowest AND :highest")
-        .expression_attribute_values(":pk", text(partition(viewer)))
-        .expression_attribute_values(":lowest", text(mark(Kind::Like, *lowest, viewer).sk))
-        .expression_attribute_values(":highest", text(mark(Kind::Save, *highest, viewer).sk))
-        .consistent_read(true)
-        .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-        .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let answer = Box::pin(request.send()).await.map_err(failure)?;
-    read_units(answer.consumed_capacity.as_slice());
-    let mut found: Vec<Key> = answer.items.unwrap_or_default().into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
-    if let Some(last) = answer.last_evaluated_key {
-        let last: Key = serde_dynamo::from_item(last)?;
-        let rest = ids.iter().flat_map(|id| [Kind::Like, Kind::Save].map(|kind| mark(kind, *id, viewer))).filter(|key| key.sk > last.sk);
-        found.extend(posts.batch_get::<Key>(&rest.collect::<Vec<_>>(), true).await?);
-    }
+    let keys: Vec<Key> = ids.iter().flat_map(|id| [Kind::Like, Kind::Save].map(|kind| mark(kind, *id, viewer))).collect();
+    let found = among::there(posts, &keys, (MARKS_FOR_A_POST * ids.len()).min(MOST_MARKS)).await?;
     let mut marks: HashMap<PostId, Marks> = ids.iter().map(|id| (*id, Marks::default())).collect();
     for (post, kind) in found.iter().filter_map(|key| parse(&key.sk)) {
         let Some(marks) = marks.get_mut(&post) else { continue };
@@ -324,7 +303,7 @@ async fn take_back(posts: &Table, viewer: UserId, key: &Key) -> Result<(), Error
     match parse(&key.sk) {
         Some((post, Kind::Like)) => unlike(posts, post, viewer).await.map(drop),
         Some((post, Kind::Save)) => unsave(posts, post, viewer).await.map(drop),
-        None if parse_saved(&key.sk).is_some() => removal::delete(posts, key).await,
+        None if parse_saved(&key.sk).is_some() => posts.delete(key).await,
         None => Err(Error::Refused(format!("{} marks no post", key.sk))),
     }
 }

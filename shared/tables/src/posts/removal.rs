@@ -6,7 +6,6 @@
 //! Of a post its item goes first, then its files, then what lists it. Whoever works on the post at that moment reads the item again
 //! after writing a file, finds it gone, and takes the file back; and whoever was killed in the middle finds the list, and goes on.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::Deserialize;
 use tintype_core::{
     PostId, Time, UserId,
@@ -17,7 +16,7 @@ use super::{DELETED, LISTED_LONGER, Listed, PUBLISHED, REMAINS, UNPUBLISHED, aut
 use crate::{
     Error, Key, Page, Table,
     feeds::ENTRY_LIFETIME,
-    table::{Item, Query, failure, number, text, write_units},
+    table::{Item, Query, number, text},
 };
 
 /// The item that lists a post that is deleted now: as long as its tombstone stands, and its entries in timelines.
@@ -103,25 +102,17 @@ async fn deleted(posts: &Table, author_id: UserId) -> Result<Vec<Listed>, Error>
 
 /// Removes a post's item, whatever it is: whoever still works on the post finds none, and takes back what it has written.
 pub async fn remove_item(posts: &Table, post: PostId) -> Result<(), Error> {
-    delete(posts, &key(post)).await
+    posts.delete(&key(post)).await
 }
 
 /// Removes what lists a post: nothing of it is left but this.
 pub async fn remove_trace(posts: &Table, trace: &Trace) -> Result<(), Error> {
-    delete(posts, &trace.listed).await
+    posts.delete(&trace.listed).await
 }
 
 /// Removes the count of a person's posts, of which none is left.
 pub async fn remove_count(posts: &Table, author: UserId) -> Result<(), Error> {
-    delete(posts, &count(author)).await
-}
-
-/// Deletes an item, if there is one.
-pub(super) async fn delete(table: &Table, key: &Key) -> Result<(), Error> {
-    let request = table.client.delete_item().table_name(&table.name).set_key(Some(key.item()));
-    let answer = Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await.map_err(failure)?;
-    write_units(answer.consumed_capacity.as_slice());
-    Ok(())
+    posts.delete(&count(author)).await
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tintype_tables::{
     comments::{self, Like},
 };
 
-use super::{Contents, Entry, Piece, numbered};
+use super::{Contents, Entry, Piece};
 
 /// Comments in a file, each of 64 KB at most.
 const COMMENTS: i32 = 100;
@@ -23,7 +23,7 @@ pub(super) async fn written(contents: &Contents<'_>, piece: usize, after: Option
     let mut found = comments::all_at(table, &keys).await?;
     found.sort_by_key(|comment| comment.id);
     let described: Vec<Value> = found.iter().map(describe).collect();
-    let entry = Entry::json(numbered("comments", piece), &described.into());
+    let entry = Entry::piece("comments", piece, &described.into());
     Ok((vec![entry], next.map(|next| format!("{} {}", next.pk, next.sk))))
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn liked(contents: &Contents<'_>, piece: usize, after: Option<S
     let page = comments::likes_after(&contents.stores.comments, contents.user, after, LIKES).await?;
     let described: Vec<Value> =
         page.items.iter().map(|like: &Like| json!({"comment_id": like.comment_id(), "liked_at": like.liked_at()})).collect();
-    Ok((vec![Entry::json(numbered("liked-comments", piece), &described.into())], page.next))
+    Ok((vec![Entry::piece("liked-comments", piece, &described.into())], page.next))
 }
 
 fn describe(comment: &Comment) -> Value {

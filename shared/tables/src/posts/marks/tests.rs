@@ -199,6 +199,22 @@ async fn thirty_two_who_like_and_unlike_one_post_at_once_leave_as_many_likes_as_
 }
 
 #[tokio::test]
+async fn a_few_hundred_who_like_one_post_are_counted_by_all_shards_and_none_by_many_more_than_another() {
+    let (table, post) = (empty_table().await, post());
+    join_all((0..320).map(async |_| like(&table, &post, UserId::new(), Time::now()).await.unwrap())).await;
+    #[derive(Deserialize)]
+    struct Shard {
+        count: i64,
+    }
+    let query = Query { pk: counts(post.id), prefix: None, after: None, descending: false, consistent: true, limit: 100 };
+    let shards: Page<Shard> = table.query(query).await.unwrap();
+    let counts: Vec<i64> = shards.items.iter().map(|shard| shard.count).collect();
+    assert_eq!((counts.len(), counts.iter().sum::<i64>()), (usize::from(MOST_SHARDS), 320), "{counts:?}");
+    // Twenty each, give or take; that chance gives one of them sixty is out of the question.
+    assert!(counts.iter().all(|count| *count < 60), "{counts:?}");
+}
+
+#[tokio::test]
 async fn a_saved_post_stands_once_in_the_list_where_it_was_saved_first_and_newest_saves_come_first() {
     let (table, ada) = (empty_table().await, UserId::new());
     let (one, two, three) = (post().id, post().id, post().id);
@@ -350,7 +366,7 @@ async fn of_a_post_that_is_gone_all_marks_go_and_others_stay() {
     }
     // Whoever takes back a like of which only the edge is left makes no count.
     like(&table, &gone, people[1], Time::now()).await.unwrap();
-    removal::delete(&table, &like_count(gone.id, people[1])).await.unwrap();
+    table.delete(&like_count(gone.id, people[1])).await.unwrap();
     assert!(unlike(&table, gone.id, people[1]).await.unwrap());
     assert_eq!(everything(&table).await.len(), 4);
 }
