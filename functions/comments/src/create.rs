@@ -67,7 +67,7 @@ pub(crate) async fn create_comment(
     Creation(request, once): Creation<NewComment>,
 ) -> Result<Response, Problem> {
     let comment = request.into_comment(post_id, viewer.user_id, Time::now())?;
-    let made = once.make(viewer.user_id, comment.id, StatusCode::CREATED, |id| make(&stores, Comment { id, ..comment })).await?;
+    let made = once.make(viewer.user_id, comment.id, StatusCode::CREATED, |id| make(&stores, under(id, comment))).await?;
     let (comment, replayed) = match made {
         Made::Now(Making::Created(comment)) => (comment, None),
         Made::Now(Making::Found(id)) | Made::Before { id, .. } => {
@@ -78,6 +78,11 @@ pub(crate) async fn create_comment(
     let location = format!("/v1/comments/{}", comment.id);
     let view = view_of(&stores, Some(viewer.user_id), comment).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], replayed, Json(view)).into_response())
+}
+
+/// The comment under the id that it must have: after a run that was cut off it stands where that run would have put it, and says so.
+fn under(id: CommentId, comment: Comment) -> Comment {
+    Comment { id, created_at: id.made_at().unwrap_or(comment.created_at), ..comment }
 }
 
 /// What has become of a comment that was to be written.
@@ -138,5 +143,22 @@ impl NewComment {
         let mentions = writing::find(&text).mentions;
         let (id, parent_id) = (CommentId::new(), self.parent_id);
         Ok(Comment { id, post_id, parent_id, author_id, text, mentions, created_at: now, likes: 0, reply_count: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_under_the_id_of_an_earlier_run_was_written_when_its_place_in_the_list_says() {
+        let now = Time::now();
+        let new = NewComment { text: "again".to_owned(), parent_id: None };
+        let comment = new.into_comment(PostId::new(), UserId::new(), now).unwrap();
+        let id: CommentId = "019aa119-de00-7000-8000-0000000000c1".parse().unwrap();
+        let made = under(id, comment.clone());
+        let earlier = id.made_at().unwrap();
+        assert!(earlier != now);
+        assert_eq!(made, Comment { id, created_at: earlier, ..comment });
     }
 }

@@ -2,6 +2,7 @@
 //! that it can't be reached.
 
 mod capacity;
+mod pages;
 
 use aws_sdk_dynamodb::{Client, Config};
 use axum::{

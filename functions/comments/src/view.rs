@@ -85,11 +85,10 @@ pub(crate) async fn view_of(stores: &Stores, viewer: Option<UserId>, comment: Co
 }
 
 /// The cards of those who exist, eventually consistent; but whoever has just signed up is found.
-async fn cards(users: &Table, people: HashSet<UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
+pub(crate) async fn cards(users: &Table, people: HashSet<UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
     let mut cards = users::cards(users, people.iter().copied()).await?;
-    for unknown in people.iter().filter(|person| !cards.contains_key(person)).copied().collect::<Vec<_>>() {
-        cards.extend(users::card_now(users, unknown).await?.map(|card| (unknown, card)));
-    }
+    let unknown: Vec<UserId> = people.into_iter().filter(|person| !cards.contains_key(person)).collect();
+    cards.extend(users::cards_now(users, unknown).await?);
     Ok(cards)
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::Time;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -52,11 +54,7 @@ impl UserId {
     /// The first id there could be of the same millisecond, which is nobody's: a place among people that names none of them.
     #[must_use]
     pub fn floor(self) -> Self {
-        let mut bytes = [0; 16];
-        bytes[..6].copy_from_slice(&self.0.as_bytes()[..6]);
-        // Version 7, variant 10, and no randomness.
-        (bytes[6], bytes[8]) = (0x70, 0x80);
-        Self(Uuid::from_bytes(bytes))
+        Self(floor(self.0))
     }
 }
 id!(
@@ -67,6 +65,20 @@ id!(
     /// A comment on a post, or a reply to one.
     CommentId
 );
+
+impl CommentId {
+    /// The first id there could be of the same millisecond, which is no comment's: a place among comments that names none of them.
+    #[must_use]
+    pub fn floor(self) -> Self {
+        Self(floor(self.0))
+    }
+
+    /// When it was made, as its first 48 bits say; `None` beyond the year 9999.
+    pub fn made_at(self) -> Option<Time> {
+        let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
+        Time::from_millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+}
 id!(
     /// Something that somebody is told.
     NotificationId
@@ -85,5 +97,32 @@ impl JobId {
     #[must_use]
     pub fn of(hash: [u8; 16]) -> Self {
         Self(uuid::Builder::from_custom_bytes(hash).into_uuid())
+    }
+}
+
+fn floor(id: Uuid) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&id.as_bytes()[..6]);
+    // Version 7, variant 10, and no randomness.
+    (bytes[6], bytes[8]) = (0x70, 0x80);
+    Uuid::from_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_says_when_it_was_made_and_its_floor_is_before_all_of_that_millisecond() {
+        let before = Time::now();
+        let ids: Vec<CommentId> = (0..1000).map(|_| CommentId::new()).collect();
+        let after = Time::now();
+        for id in ids {
+            let made_at = id.made_at().unwrap();
+            assert!(before <= made_at && made_at <= after.plus(std::time::Duration::from_millis(1)), "{id}");
+            assert!(id.floor() < id && id.floor().made_at() == Some(made_at), "{id}");
+            assert_eq!(id.floor().to_string().parse(), Ok(id.floor()));
+        }
+        assert_eq!("ffffffff-ffff-7000-8000-000000000000".parse::<CommentId>().unwrap().made_at(), None);
     }
 }

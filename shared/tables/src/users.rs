@@ -226,9 +226,18 @@ pub async fn card_now(users: &Table, user: UserId) -> Result<Option<ProfileCard>
 
 /// The cards of those of `ids` who exist.
 pub async fn cards(users: &Table, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    cards_of(users, ids, false).await
+}
+
+/// [`cards`] as they stand now: of whoever has just signed up, too.
+pub async fn cards_now(users: &Table, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    cards_of(users, ids, true).await
+}
+
+async fn cards_of(users: &Table, ids: impl IntoIterator<Item = UserId>, consistent: bool) -> Result<HashMap<UserId, ProfileCard>, Error> {
     let unique: HashSet<UserId> = ids.into_iter().collect();
     let keys: Vec<Key> = unique.into_iter().map(profile).collect();
-    let cards: Vec<ProfileCard> = users.batch_get(&keys, false).await?;
+    let cards: Vec<ProfileCard> = users.batch_get(&keys, consistent).await?;
     Ok(cards.into_iter().map(|card| (card.id, card)).collect())
 }
 

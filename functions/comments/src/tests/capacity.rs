@@ -9,12 +9,14 @@ use serde_json::json;
 use tintype_core::{CommentId, PostId, Time, UserId, comment::Comment};
 use tintype_tables::{
     Table,
-    comments::{self, Creation, Liking, Thread, begin_liking, create, delete, end_liking, liked_of},
+    comments::{self, Creation, Liking, Thread, begin_liking, create, delete, liked_of, take_back_liking},
 };
 use tintype_telemetry::{self as telemetry, Outcome, Work};
 use tokio::net::TcpListener;
 
-async fn table() -> Table {
+use crate::view::cards;
+
+pub(super) async fn table() -> Table {
     let database = Database::memory().unwrap();
     let string = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
     let key = |pk: &str, sk: &str| json!([{"AttributeName": pk, "KeyType": "HASH"}, {"AttributeName": sk, "KeyType": "RANGE"}]);
@@ -36,23 +38,35 @@ async fn table() -> Table {
     Table { client: Client::from_conf(config.build()), name: "comments".to_owned() }
 }
 
-/// Read and write units of some work.
-async fn cost(work: impl Future<Output = ()>) -> (f64, f64) {
-    let line = Work {
+fn line() -> Work {
+    Work {
         service: "test",
         operation: "cost".to_owned(),
         request_id: String::new(),
         trace_id: "Root=1-691f0f2a-5f1c2d3e4f5a6b7c8d9e0f1a".to_owned(),
-    };
+    }
+}
+
+/// Read and write units of some work.
+async fn cost(work: impl Future<Output = ()>) -> (f64, f64) {
     let measured = async {
         work.await;
         (telemetry::number("dynamodb.read_units"), telemetry::number("dynamodb.write_units"))
     };
-    telemetry::observe(line, measured, |_| Outcome::Ok).await
+    telemetry::observe(line(), measured, |_| Outcome::Ok).await
+}
+
+/// How many requests to read some work makes.
+async fn requests(work: impl Future<Output = ()>) -> f64 {
+    let measured = async {
+        work.await;
+        telemetry::number("dynamodb.reads")
+    };
+    telemetry::observe(line(), measured, |_| Outcome::Ok).await
 }
 
 /// Of the length that most are.
-fn comment(post_id: PostId, parent: Option<&Comment>) -> Comment {
+pub(super) fn comment(post_id: PostId, parent: Option<&Comment>) -> Comment {
     Comment {
         id: CommentId::new(),
         post_id,
@@ -78,8 +92,8 @@ async fn a_comment_costs_seven_write_units_a_reply_nine_and_a_like_five() {
     assert_eq!(replied, (0.0, 9.0), "and the parent's count");
     let liked = cost(async { assert_eq!(begin_liking(&table, &top, fan, now).await.unwrap(), Liking::Begun) }).await;
     assert_eq!(liked, (0.0, 5.0), "like and comment, twice each; one index");
-    let unliked = cost(async { assert!(end_liking(&table, top.id, &Thread::Of(post).pk(), fan).await.unwrap()) }).await;
-    assert_eq!(unliked, (0.0, 5.0));
+    let unliked = cost(async { assert!(take_back_liking(&table, top.id, fan).await.unwrap()) }).await;
+    assert_eq!(unliked, (1.0, 5.0), "the like says where the comment is");
     // The locator and, side by side, the comment and what it replies to; consistent, a unit each for 4 KB.
     let read = cost(async { assert!(comments::find(&table, under.id).await.unwrap().is_some()) }).await;
     assert_eq!(read, (3.0, 0.0));
@@ -136,4 +150,15 @@ async fn what_is_liked_of_a_page_is_right_however_much_else_was_liked_meanwhile(
     }
     let liked = liked_of(&table, fan, &[last.id, first.id, unliked.id]).await.unwrap();
     assert_eq!(liked, [first.id, last.id].into());
+}
+
+#[tokio::test]
+async fn authors_who_are_not_known_at_once_are_looked_up_together() {
+    let table = table().await;
+    let asked = requests(async {
+        let people = (0..20).map(|_| UserId::new()).collect();
+        assert!(cards(&table, people).await.unwrap().is_empty());
+    })
+    .await;
+    assert_eq!(asked, 2.0, "eventually, and as of now");
 }

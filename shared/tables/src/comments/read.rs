@@ -1,5 +1,7 @@
 //! Comments to read: one by its id, a page of a thread, and what a viewer likes of them.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::{Deserialize, Serialize};
 use tintype_core::{CommentId, PostId, Time, UserId, comment::Comment, name::Username};
@@ -8,6 +10,7 @@ use super::{COMMENTS, Thread, like, locator, sort_key};
 use crate::{
     Error, Key, Page, Table,
     table::{Query, failure, read_units, text},
+    visibility::chosen::Choice,
 };
 
 /// An item of a thread: a comment, or the tombstone of one.
@@ -84,10 +87,8 @@ pub async fn is_liked(comments: &Table, comment: CommentId, user: UserId) -> Res
     Ok(comments.get::<Key>(&like(user, comment), true).await?.is_some())
 }
 
-/// How many items are looked at at once where few of them may be shown.
+/// Most comments that are read at once: they are larger than the keys of other lists.
 const LOOKED_AT: usize = 200;
-/// How often that is done for a page.
-const MOST_ROUNDS: usize = 4;
 
 /// A page of a thread's comments, oldest first, without those whose authors are hidden; as it stands now. It is filled up with what comes
 /// after those who are left out. Where very many are, it is short, and says all the same where the next one starts.
@@ -100,24 +101,19 @@ pub async fn page(
     limit: usize,
     is_hidden: impl Fn(UserId) -> bool,
 ) -> Result<Page<Comment>, Error> {
-    let mut query = Query { pk: thread.pk(), prefix: Some(COMMENTS), after, descending: false, consistent: true, limit };
-    let mut found: Vec<Comment> = Vec::new();
-    for round in 1.. {
-        let read: Page<Record> = comments.query(query.clone()).await?;
-        let shown = read.items.into_iter().filter_map(Record::comment).filter(|comment| !is_hidden(comment.author_id));
-        found.extend(shown);
-        if found.len() > limit {
-            found.truncate(limit);
-            let next = found.last().map(|last| sort_key(last.id));
-            return Ok(Page { items: found, next });
+    let mut choice = Choice::new(after, limit, false);
+    loop {
+        let (after, limit) = (choice.after.clone(), choice.limit.min(LOOKED_AT));
+        let query = Query { pk: thread.pk(), prefix: Some(COMMENTS), after, descending: false, consistent: true, limit };
+        let read: Page<Record> = comments.query(query).await?;
+        let keys = read.items.iter().map(|record| sort_key(record.id)).collect();
+        let mut records: HashMap<String, Record> = read.items.into_iter().map(|record| (sort_key(record.id), record)).collect();
+        let shown = |key: &str| records.remove(key)?.comment().filter(|comment| !is_hidden(comment.author_id));
+        let nobody = |key: &str| Some(sort_key(key.strip_prefix(COMMENTS)?.parse::<CommentId>().ok()?.floor()));
+        if let Some(page) = choice.look(Page { items: keys, next: read.next }, shown, nobody) {
+            return Ok(page);
         }
-        // Filled exactly: whether anything that is shown comes after it, the next page finds out.
-        if found.len() == limit || read.next.is_none() || round >= MOST_ROUNDS {
-            return Ok(Page { items: found, next: read.next });
-        }
-        query = Query { after: read.next, limit: LOOKED_AT, ..query };
     }
-    unreachable!("the last round returns")
 }
 
 /// Some of what a person has written, by its place in the table, as of a moment ago; and after which to go on.

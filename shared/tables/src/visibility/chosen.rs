@@ -1,6 +1,4 @@
-//! Pages of lists of people in which not everybody may be shown.
-
-use tintype_core::UserId;
+//! Pages of lists in which not everything may be shown.
 
 use crate::Page;
 
@@ -9,39 +7,39 @@ const LOOKED_AT: usize = 1000;
 /// How often that is done for a page.
 const MOST_ROUNDS: usize = 4;
 
-/// The making of a page of those people of a list who may be shown. Whoever makes it reads [`Self::limit`] keys after [`Self::after`], has
-/// them looked at, and goes on until there is a page.
+/// The making of a page of those people of a list, or of what they have made, that may be shown. Whoever makes it reads [`Self::limit`]
+/// keys after [`Self::after`], has them looked at, and goes on until there is a page.
 ///
-/// A cursor can be read by whoever has it: it names somebody who is shown, or, where none was in all that is looked at for a page, nobody.
-pub(crate) struct Choice {
+/// A cursor can be read by whoever has it: it names what is shown, or, where none was in all that is looked at for a page, nothing.
+pub(crate) struct Choice<T> {
     start: Option<String>,
     most: usize,
     descending: bool,
-    found: Vec<(String, UserId)>,
+    found: Vec<(String, T)>,
     rounds: usize,
     /// After which key to read on.
     pub(crate) after: Option<String>,
-    /// How many keys to read.
+    /// How many keys to read; fewer do, where they cost much.
     pub(crate) limit: usize,
 }
 
-impl Choice {
-    /// Up to `most` people, from after the key `start` on; `descending`: highest keys first.
+impl<T> Choice<T> {
+    /// Up to `most` of them, from after the key `start` on; `descending`: highest keys first.
     pub(crate) fn new(start: Option<String>, most: usize, descending: bool) -> Self {
         // One more than is asked for tells whether there are more.
         Self { after: start.clone(), start, most, descending, found: Vec::new(), rounds: 0, limit: most + 1 }
     }
 
-    /// Looks at what was read. `shown`: whom a key is about, if they may be shown. `nobody`: a place in the list from which on no key is
-    /// missed if all were looked at up to this one, and which tells of nobody.
+    /// Looks at what was read. `shown`: what a key is about, if it may be shown. `nobody`: a place in the list from which on no key is
+    /// missed if all were looked at up to this one, and which tells of none.
     pub(crate) fn look(
         &mut self,
         read: Page<String>,
-        shown: impl Fn(&str) -> Option<UserId>,
+        mut shown: impl FnMut(&str) -> Option<T>,
         nobody: impl FnOnce(&str) -> Option<String>,
-    ) -> Option<Page<UserId>> {
+    ) -> Option<Page<T>> {
         let nobody = read.items.last().and_then(|key| nobody(key));
-        self.found.extend(read.items.into_iter().filter_map(|key| shown(&key).map(|person| (key, person))));
+        self.found.extend(read.items.into_iter().filter_map(|key| shown(&key).map(|found| (key, found))));
         let ended = read.next.is_none();
         if self.found.len() > self.most || ended {
             let more = self.found.len() > self.most;
@@ -67,9 +65,9 @@ impl Choice {
         self.start.as_ref().is_none_or(|start| if self.descending { next < start } else { next > start })
     }
 
-    fn page(&mut self, more: bool) -> Page<UserId> {
+    fn page(&mut self, more: bool) -> Page<T> {
         let next = self.found.last().filter(|_| more).map(|(key, _)| key.clone());
-        Page { items: self.found.drain(..).map(|(_, person)| person).collect(), next }
+        Page { items: self.found.drain(..).map(|(_, found)| found).collect(), next }
     }
 }
 
@@ -77,10 +75,12 @@ impl Choice {
 mod tests {
     use std::collections::HashSet;
 
+    use tintype_core::UserId;
+
     use super::*;
 
     /// What is read of a list of `keys` in its order.
-    fn read(keys: &[String], choice: &Choice) -> Page<String> {
+    fn read(keys: &[String], choice: &Choice<UserId>) -> Page<String> {
         let start = choice
             .after
             .as_ref()
