@@ -85,7 +85,7 @@ fn failure(code: &str, photo: usize, what_happened: &str) -> Failure {
 }
 
 /// Files go at once, and what people have marked once nobody marks any more. Marks may be many: what is left when the time is up has the
-/// next round, for the post stays overdue.
+/// next round, for the post stays overdue, but behind all that are overdue by now: a few that are liked very much must not keep a shard.
 async fn sweep(stores: &Stores, record: &Record, now: Time, up: Instant) -> Result<(), Error> {
     let post_id = record.post.id;
     let [public, private] = media::variants_of(post_id);
@@ -93,6 +93,7 @@ async fn sweep(stores: &Stores, record: &Record, now: Time, up: Instant) -> Resu
         bucket.delete(&bucket.keys(&prefix).await?).await?;
     }
     if record.is_past_marking(now) && !marks::remove_of_post(&stores.posts, post_id, up).await? {
+        posts::put_off(&stores.posts, post_id, Time::now()).await?;
         return Ok(());
     }
     posts::swept(&stores.posts, post_id, now).await?;

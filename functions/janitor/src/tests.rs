@@ -185,10 +185,8 @@ async fn let_time_pass(stores: &Stores, post_id: PostId, since: Duration) {
     update.send().await.unwrap();
 }
 
-#[tokio::test]
-async fn what_people_have_marked_of_a_deleted_post_goes_once_nobody_can_be_marking_it_any_more() {
-    let bucket = empty_bucket().await;
-    let stores = Stores { uploads: bucket.clone(), media: bucket, ..stores(empty_tables().await) };
+/// A published post that three like and have saved.
+async fn liked_post(stores: &Stores) -> Post {
     let photos = vec![Photo::announced(ContentType::Jpeg, 1, None, "00".repeat(16))];
     let draft = Draft { author_id: UserId::new(), caption: String::new(), location: None, comments_enabled: true, photos };
     let post = Post::new(draft, Time::now());
@@ -200,6 +198,15 @@ async fn what_people_have_marked_of_a_deleted_post_goes_once_nobody_can_be_marki
         marks::like(&stores.posts, &post, fan, now).await.unwrap();
         marks::save(&stores.posts, post_id, fan, now).await.unwrap();
     }
+    post
+}
+
+#[tokio::test]
+async fn what_people_have_marked_of_a_deleted_post_goes_once_nobody_can_be_marking_it_any_more() {
+    let bucket = empty_bucket().await;
+    let stores = Stores { uploads: bucket.clone(), media: bucket, ..stores(empty_tables().await) };
+    let post = liked_post(&stores).await;
+    let (post_id, now) = (post.id, Time::now());
     assert!(posts::delete(&stores.posts, post_id, now).await.unwrap());
     let before = about(&stores, post_id).await;
 
@@ -214,6 +221,25 @@ async fn what_people_have_marked_of_a_deleted_post_goes_once_nobody_can_be_marki
     let left = about(&stores, post_id).await;
     assert_eq!(left.len(), 2, "the tombstone, and what lists it: {left:?}");
     assert_eq!(overdue_at(&stores, Time::now().plus(Duration::from_hours(1))).await, 0);
+}
+
+#[tokio::test]
+async fn a_post_whose_marks_there_was_no_time_for_has_the_next_round_but_all_that_are_overdue_before_it_go_first() {
+    let bucket = empty_bucket().await;
+    let stores = Stores { uploads: bucket.clone(), media: bucket, ..stores(empty_tables().await) };
+    let post_id = liked_post(&stores).await.id;
+    posts::delete(&stores.posts, post_id, Time::now()).await.unwrap();
+    let_time_pass(&stores, post_id, Duration::from_mins(60)).await;
+    let marked = about(&stores, post_id).await;
+
+    let begun = Time::now();
+    assert_eq!(care::look_after(&stores, post_id, Instant::now()).await.unwrap(), "sweep");
+    assert_eq!(about(&stores, post_id).await, marked, "there was no time");
+    let deadline = posts::read_record(&stores.posts, post_id).await.unwrap().unwrap().deadline.unwrap();
+    assert!(begun <= deadline && deadline <= Time::now(), "{deadline}");
+    assert_eq!(overdue_at(&stores, Time::now()).await, 1);
+    run_round(&stores).await.unwrap();
+    assert_eq!(about(&stores, post_id).await.len(), 2, "the tombstone, and what lists it");
 }
 
 #[tokio::test]
