@@ -5,9 +5,17 @@ mod lists;
 mod sight;
 mod text;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Caller, Person, Ticket, client::Answer, photographs::publish, photographs::small_photo};
+use crate::harness::{
+    Caller, Person, Ticket,
+    client::Answer,
+    people::ids,
+    photographs::{publish, small_photo},
+    until,
+};
 
 /// The id of what was answered.
 pub(crate) fn id(answer: &Value) -> String {
@@ -37,7 +45,7 @@ pub(crate) async fn reply(author: &Person, comment: &Value, text: &str) -> Value
     author.post(&on(post), json!({"text": text, "parent_id": comment["id"]})).await.expect(201).body
 }
 
-/// How many comments a post has, replies included, as its comments and their `reply_count`s say; and that lists agree with these.
+/// How many comments a post has, replies included, as its own count says; and that its lists and their `reply_count`s agree.
 pub(crate) async fn counted(reader: &Caller, post: &str) -> usize {
     let comments = reader.list(&on(post)).await;
     let mut all = comments.len();
@@ -46,6 +54,7 @@ pub(crate) async fn counted(reader: &Caller, post: &str) -> usize {
         assert_eq!(comment["reply_count"], replies, "{comment}");
         all += replies;
     }
+    assert_eq!(reader.get(&format!("/posts/{post}")).await.expect(200)["counts"]["comments"], all);
     all
 }
 
@@ -153,6 +162,51 @@ async fn a_post_that_takes_no_comments_takes_none_from_anybody() {
         person.post(&on(&ticket.post_id), json!({"text": "first"})).await.problem(403, "comments-disabled");
     }
     assert!(bob.list(&on(&ticket.post_id)).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_author_lets_people_comment_and_thinks_better_of_it_and_what_is_there_stays() {
+    let (ada, bob) = (Person::sign_up("ada").await, Person::sign_up("bob").await);
+    let post = post(&ada).await;
+    let path = format!("/posts/{post}");
+    let (kept, taken) = (say(&bob, &post, "while I may").await, say(&bob, &post, "better not").await);
+    let under = reply(&ada, &kept, "you may").await;
+
+    let closed = ada.patch(&path, json!({"comments_enabled": false})).await.expect(200).body;
+    assert_eq!(closed["comments_enabled"], false);
+    for person in [&ada, &bob] {
+        for body in [json!({"text": "more"}), json!({"text": "more", "parent_id": kept["id"]})] {
+            person.post(&on(&post), body).await.problem(403, "comments-disabled");
+        }
+    }
+    ada.put(&format!("{}/like", at(&kept))).await.expect(200);
+    bob.delete(&at(&taken)).await.expect(204);
+    let listed = bob.list(&on(&post)).await;
+    assert_eq!((ids(&listed), &listed[0]["counts"]["likes"]), (vec![id(&kept)], &json!(1)));
+    assert_eq!(ids(&bob.list(&format!("{}/replies", at(&kept))).await), [id(&under)]);
+    assert_eq!(counted(&bob, &post).await, 2);
+
+    ada.patch(&path, json!({"comments_enabled": true})).await.expect(200);
+    say(&bob, &post, "again").await;
+    reply(&bob, &kept, "and again").await;
+    assert_eq!(counted(&bob, &post).await, 4);
+}
+
+#[tokio::test]
+async fn every_card_of_a_post_says_how_much_was_said_of_it() {
+    let (ada, bob) = (Person::sign_up("ada").await, Person::sign_up("bob").await);
+    bob.follow(&ada).await;
+    let post = post(&ada).await;
+    let comment = say(&bob, &post, "one").await;
+    reply(&ada, &comment, "and two").await;
+    bob.put(&format!("/posts/{post}/save")).await.expect(200);
+    for list in ["/feed", "/me/saved", &format!("/users/{}/posts", ada.username)] {
+        until("the card has the count", Duration::from_secs(20), async || {
+            let cards = bob.list(list).await;
+            cards.first().is_some_and(|card| card["counts"] == json!({"likes": 0, "comments": 2})).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

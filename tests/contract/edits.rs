@@ -92,6 +92,10 @@ async fn an_edit_that_makes_no_sense_is_refused_whole() {
         (json!({"caption": "x".repeat(2201)}), "/caption"),
         (json!({"caption": "new", "location": {"name": "Here", "lat": 91, "lng": 0}}), "/location/lat"),
         (json!({"caption": "new", "photos": [{"index": 1, "alt_text": "There is none"}]}), "/photos/0/index"),
+        (json!({"caption": "new", "photos": [{"index": 0, "alt_text": "One"}, {"index": 0, "alt_text": "Two"}]}), "/photos/1/index"),
+        (json!({"caption": "new", "photos": [{"index": 0}, {"index": 9, "alt_text": "There is none"}]}), "/photos/1/index"),
+        (json!({"caption": "new", "photos": (0..11).map(|index| json!({"index": index})).collect::<Vec<_>>()}), "/photos"),
+        (json!({"caption": "new", "comments_enabled": null}), "/comments_enabled"),
         (json!({"caption": "new", "status": "failed"}), "/status"),
     ] {
         ada.patch(&post, edit).await.invalid(&[pointer]);

@@ -1,8 +1,8 @@
 //! From timeline entries to posts.
 //!
-//! Two round trips: entries and fences side by side, then posts, authors and what was made of the posts side by
-//! side. An entry without a post to show
-//! (deleted), or behind a fence (unfollowed, blocked either way, muted), is left out, and the page is filled up with what comes after.
+//! Two round trips: entries and fences side by side, then posts, authors and what was made of the posts side by side. An entry without a
+//! post to show (deleted), or behind a fence (unfollowed, blocked either way, muted), is left out, and the page is filled up with what
+//! comes after.
 
 use std::collections::HashSet;
 
