@@ -123,6 +123,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_of_something_that_is_gone_is_looked_for_once_more() {
+        for kind in ["post.deleted", "comment.deleted"] {
+            let sent = Outgoing::to_all("1", "{}", kind, "");
+            let destinations: Vec<_> = sent.iter().map(|event| &event.destination).collect();
+            assert_eq!(destinations, [&Destination::Comments, &Destination::Notification, &Destination::NotificationLater], "{kind}");
+        }
+    }
+
+    #[test]
     fn a_write_that_repeats_an_event_id_says_nothing_new() {
         let [mut record] = records("post-published").try_into().unwrap();
         record.change.old_image = record.change.new_image.clone();

@@ -1,6 +1,9 @@
 //! Which event goes to which queue, and sending them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use aws_sdk_sqs::{
     Client,
@@ -12,6 +15,9 @@ use tintype_telemetry as telemetry;
 /// The most that SQS takes at once.
 const BATCH: usize = 10;
 
+/// What was told of something is found by an index, which may be behind: what is gone is looked for once more when it no longer is.
+const LATER: Duration = Duration::from_secs(20);
+
 /// Where an event goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Destination {
@@ -21,6 +27,8 @@ pub(crate) enum Destination {
     FeedFanout,
     /// Who is told.
     Notification,
+    /// The same queue, [`LATER`].
+    NotificationLater,
     /// What the posts service does by itself.
     Posts,
     /// What the users service does by itself.
@@ -34,11 +42,11 @@ pub(crate) enum Destination {
 
 /// The queues of those whom events of type `kind` concern; `None`: nobody knows such events.
 fn concerned(kind: &str) -> Option<&'static [Destination]> {
-    use Destination::{Comments, FeedFanout, Notification, Posts, Users};
+    use Destination::{Comments, FeedFanout, Notification, NotificationLater, Posts, Users};
     Some(match kind {
         "post.published" => &[FeedFanout, Notification, Posts],
         // It leaves timelines when they are read: its card is gone.
-        "post.deleted" | "comment.deleted" => &[Comments, Notification],
+        "post.deleted" | "comment.deleted" => &[Comments, Notification, NotificationLater],
         "follow.changed" => &[FeedFanout, Notification, Users],
         "block.changed" => &[FeedFanout, Notification],
         "post.edited" | "post.failed" | "post.liked" | "comment.created" | "comment.liked" | "follow.requested" | "mute.changed"
@@ -111,7 +119,7 @@ impl Queues {
             let queue = match event.destination {
                 Destination::Comments => &self.comments,
                 Destination::FeedFanout => &self.feed_fanout,
-                Destination::Notification => &self.notification,
+                Destination::Notification | Destination::NotificationLater => &self.notification,
                 Destination::Posts => &self.posts,
                 Destination::Users => &self.users,
                 Destination::DeadLetters { .. } => &self.dead_letters,
@@ -148,6 +156,9 @@ fn entry(index: usize, event: &Outgoing) -> SendMessageBatchRequestEntry {
     if !event.trace_id.is_empty() {
         let trace = MessageSystemAttributeValue::builder().data_type("String").string_value(&event.trace_id).build();
         entry = entry.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace.expect("a type is set"));
+    }
+    if event.destination == Destination::NotificationLater {
+        entry = entry.delay_seconds(i32::try_from(LATER.as_secs()).unwrap_or(i32::MAX));
     }
     if let Destination::DeadLetters { reason } = &event.destination {
         let reason = MessageAttributeValue::builder().data_type("String").string_value(reason).build();
