@@ -32,13 +32,22 @@ pub fn encode(list: &str, key: &str) -> String {
 pub fn decode(list: &str, cursor: &str) -> Result<String, CursorError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| CursorError)?;
     let inside: Inside<String> = serde_json::from_slice(&bytes).map_err(|_| CursorError)?;
-    if inside.v == VERSION && inside.l == list { Ok(inside.k) } else { Err(CursorError) }
+    // As it was made, and not otherwise: JSON would let blanks stand around it.
+    if inside.v == VERSION && inside.l == list && encode(list, &inside.k) == cursor { Ok(inside.k) } else { Err(CursorError) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_cursor_with_blanks_after_it_is_refused() {
+        // A line's end, where the last sextet still has room for it.
+        let cursor = (0..3).map(|length| encode("list", &"k".repeat(length))).find(|cursor| cursor.len() % 4 == 2).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(format!("{cursor}0")).unwrap().last(), Some(&b'\r'));
+        assert_eq!(decode("list", &format!("{cursor}0")), Err(CursorError));
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
