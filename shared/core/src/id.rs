@@ -75,8 +75,9 @@ impl CommentId {
 
     /// When it was made, as its first 48 bits say; `None` beyond the year 9999.
     pub fn made_at(self) -> Option<Time> {
-        let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
-        Time::from_millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.0.as_bytes()[..6]);
+        Time::from_millis(i64::from_be_bytes(millis))
     }
 }
 id!(
