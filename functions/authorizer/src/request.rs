@@ -1,11 +1,11 @@
 //! The event, as far as it is looked at: reading all of it cost more than the rest of the work, but for the signature.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
 };
 use tintype_guard::Address;
 
@@ -60,8 +60,8 @@ impl<'de> Visitor<'de> for Headers {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<HeaderMap, A::Error> {
         let mut headers = HeaderMap::new();
-        while let Some(name) = entries.next_key::<Cow<'de, str>>()? {
-            let Some(name) = wanted(&name) else {
+        while let Some(name) = entries.next_key_seed(Name)? {
+            let Some(name) = name else {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -71,6 +71,29 @@ impl<'de> Visitor<'de> for Headers {
             }
         }
         Ok(headers)
+    }
+}
+
+/// The name of a header, if it is one of those that count: compared where it lies, since most are not.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<HeaderName>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Option<HeaderName>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a header")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(wanted(name))
     }
 }
 

@@ -5,12 +5,12 @@ use serde::Serialize;
 use tintype_buckets::Keyring;
 use tintype_core::{
     CommentId, NotificationId, PostId, Time, UserId,
-    notification::{Inbox, Kind, Note},
+    notification::{Inbox, Kind, Note, Subject},
     post_view,
     profile::Author,
 };
 use tintype_edge::{List, PageRequest, Parameters, Problem, Viewer, responses};
-use tintype_tables::{Error, notifications};
+use tintype_tables::{Error, notifications, users};
 use tintype_telemetry as telemetry;
 use tokio::try_join;
 use utoipa::ToSchema;
@@ -24,6 +24,8 @@ use crate::{
 const NAMED: usize = 3;
 /// Someone of whose notifications hundreds are gone at once gets a short page, not a slow one.
 const MOST_ROUNDS: usize = 5;
+/// How many that are about what is gone one request removes, one after the other; the rest are not shown, and wait for the next.
+const MOST_REMOVED: usize = 25;
 
 /// Something that somebody is told.
 #[derive(Serialize, ToSchema)]
@@ -94,7 +96,7 @@ pub(crate) async fn list(
     Ok(page.answer("/notifications", views, next))
 }
 
-async fn read(
+pub(crate) async fn read(
     stores: &Stores,
     viewer: UserId,
     after: Option<String>,
@@ -104,6 +106,7 @@ async fn read(
     let table = &stores.notifications;
     let (inbox, mut page) = try_join!(notifications::state(table, viewer), notifications::page(table, viewer, after, limit))?;
     let mut views = Vec::with_capacity(limit);
+    let mut removed = 0;
     for round in 1.. {
         let now = Time::now().as_seconds();
         // DynamoDB removes what has expired some days late.
@@ -113,7 +116,11 @@ async fn read(
             match sight.of_note(note) {
                 Shown::As(actors) => views.push(view(note, &actors, &sight, &inbox, private)),
                 Shown::NotNow => {}
-                Shown::NoMore => remove(stores, viewer, note).await,
+                Shown::NoMore if removed < MOST_REMOVED => {
+                    remove(stores, viewer, note).await;
+                    removed += 1;
+                }
+                Shown::NoMore => {}
             }
         }
         if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {
@@ -142,17 +149,22 @@ fn view(note: &Note, actors: &[Author], sight: &Sight, inbox: &Inbox, private: &
 
 /// Removes what is about something that is gone, and that the notifier has not come to yet, or has missed because its index was late:
 /// nobody should be told that there is something new and find nothing. Whether it works matters to nobody now: the next read meets it again.
-async fn remove(stores: &Stores, viewer: UserId, note: &Note) {
+pub(crate) async fn remove(stores: &Stores, viewer: UserId, note: &Note) {
     let removed = match (note.kind, note.actors.first()) {
-        // Whoever asks again is a new request.
-        (Kind::FollowRequest, Some(actor)) => {
-            let cause = notifications::cause(note.kind, Some(*actor), &tintype_core::notification::Subject::Person);
-            notifications::take_back(&stores.notifications, viewer, &[cause]).await
-        }
+        (Kind::FollowRequest, Some(actor)) => remove_request(stores, viewer, *actor).await,
         _ => notifications::drop_note(&stores.notifications, viewer, note).await,
     };
     telemetry::count("notifications.removed", 1);
     if let Err(error) = removed {
         telemetry::field("error", error.to_string());
     }
+}
+
+/// Whoever asks again is a new request: its cause goes as well. They may have asked since the page was looked at, and have found that cause.
+async fn remove_request(stores: &Stores, viewer: UserId, actor: UserId) -> Result<(), Error> {
+    if users::is_requested(&stores.users, actor, viewer).await? {
+        return Ok(());
+    }
+    let cause = notifications::cause(Kind::FollowRequest, Some(actor), &Subject::Person);
+    notifications::take_back(&stores.notifications, viewer, &[cause]).await
 }

@@ -18,15 +18,18 @@ use crate::Stores;
 pub(crate) enum Shown {
     /// With these people.
     As(Vec<Author>),
-    /// Nobody of those who did it can be named just now.
+    /// Nobody of those who did it can be named just now, or the post is not for the viewer's eyes.
     NotNow,
-    /// What it is about is gone, or not for the viewer's eyes any more.
+    /// What it is about is gone.
     NoMore,
 }
 
 /// All that a page of notifications is about, as far as it is there for the viewer. Consistent, but for how people call themselves.
 pub(crate) struct Sight {
+    /// Those that are open to the viewer.
     pub(crate) posts: HashMap<PostId, Post>,
+    /// Those that are there but not open to the viewer: they may be again.
+    closed: HashSet<PostId>,
     comments: HashSet<CommentId>,
     people: HashMap<UserId, ProfileCard>,
     /// Of whom the viewer is not to hear.
@@ -56,13 +59,14 @@ impl Sight {
         posts.extend(failed);
         let authors: Vec<UserId> = posts.values().map(|post| post.author_id).collect();
         let open = visibility::open_among(&stores.users, viewer, authors).await?;
-        posts.retain(|_, post| open.contains_key(&post.author_id));
+        let closed = posts.extract_if(|_, post| !open.contains_key(&post.author_id)).map(|(post_id, _)| post_id).collect();
         let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();
-        Ok(Self { posts, comments, people, silent, waiting })
+        Ok(Self { posts, closed, comments, people, silent, waiting })
     }
 
     pub(crate) fn of_note(&self, note: &Note) -> Shown {
-        let is_there = note.post_id.is_none_or(|post_id| self.posts.contains_key(&post_id))
+        let is_closed = note.post_id.is_some_and(|post_id| self.closed.contains(&post_id));
+        let is_there = note.post_id.is_none_or(|post_id| is_closed || self.posts.contains_key(&post_id))
             && note.comment_id.is_none_or(|comment_id| self.comments.contains(&comment_id))
             && (note.kind != Kind::FollowRequest || note.actors.iter().all(|actor| self.waiting.contains(actor)));
         if !is_there {
@@ -70,7 +74,7 @@ impl Sight {
         }
         let named = note.actors.iter().filter(|actor| !self.silent.contains(*actor)).filter_map(|actor| self.people.get(actor));
         let named: Vec<Author> = named.map(Author::from).collect();
-        if named.is_empty() && !note.actors.is_empty() { Shown::NotNow } else { Shown::As(named) }
+        if is_closed || (named.is_empty() && !note.actors.is_empty()) { Shown::NotNow } else { Shown::As(named) }
     }
 }
 

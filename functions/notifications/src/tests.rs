@@ -1,6 +1,19 @@
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use axum::{body::Body, http::Request, response::Response};
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+    response::Response,
+};
+use dynoxide::Database;
+use serde_json::json;
+use tintype_core::{
+    PostId, Time, UserId,
+    notification::{Cause, Kind, Note, Subject},
+};
+use tintype_tables::{notifications, users};
+use tintype_telemetry::{Outcome, Work, number, observe};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::*;
@@ -15,13 +28,41 @@ fn unreachable_stores() -> Stores {
     Stores { users: table.clone(), posts: table.clone(), comments: table.clone(), notifications: table, media }
 }
 
+/// Empty tables, but for their indexes, which the function does not read.
+async fn stores() -> Stores {
+    let database = Database::memory().unwrap();
+    for name in ["users", "posts", "comments", "notifications"] {
+        let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
+        let attributes = json!([{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}]);
+        let request = json!({"TableName": name, "KeySchema": key, "AttributeDefinitions": attributes, "BillingMode": "PAY_PER_REQUEST"});
+        database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version_latest()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    let client = Client::from_conf(config);
+    let table = |name: &str| Table { client: client.clone(), name: name.to_owned() };
+    let (users, posts, comments, notifications) = (table("users"), table("posts"), table("comments"), table("notifications"));
+    Stores { users, posts, comments, notifications, ..unreachable_stores() }
+}
+
 async fn answer(event: &str) -> Response {
+    answer_of(unreachable_stores(), event).await
+}
+
+async fn answer_of(stores: Stores, event: &str) -> Response {
     let path = format!("{}/../../events/notifications/{event}.json", env!("CARGO_MANIFEST_DIR"));
     let request = lambda_http::request::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let (mut parts, body) = request.into_parts();
     parts.uri = parts.uri.to_string().replace("/v1/", "/").parse().unwrap();
     let request = Request::from_parts(parts, Body::from(body.to_vec()));
-    tintype_edge::service(router(unreachable_stores()), None).oneshot(request).await.unwrap()
+    tintype_edge::service(router(stores), None).oneshot(request).await.unwrap()
 }
 
 #[tokio::test]
@@ -34,4 +75,68 @@ async fn without_a_region_and_tables_notifications_say_that_they_are_unavailable
     for event in ["list", "unread-count", "read"] {
         assert_eq!(answer(event).await.status(), 503, "{event}");
     }
+}
+
+/// Whose the sample events are.
+fn viewer() -> UserId {
+    "0193a1f0-0000-7000-8000-00000000000b".parse().unwrap()
+}
+
+async fn tell(stores: &Stores, kind: Kind, subject: Subject) {
+    let cause = Cause { kind, actor_id: Some(UserId::new()), subject };
+    assert!(notifications::tell(&stores.notifications, viewer(), &cause, Time::now()).await.unwrap());
+}
+
+async fn notes(stores: &Stores) -> Vec<Note> {
+    notifications::page(&stores.notifications, viewer(), None, 100).await.unwrap().items
+}
+
+async fn body(answer: Response) -> serde_json::Value {
+    assert_eq!(answer.status(), 200);
+    serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap()
+}
+
+/// What docs/BENCHMARKS.md says, of the route as a whole.
+#[tokio::test]
+async fn the_number_of_unread_ones_costs_half_a_read_unit() {
+    let stores = stores().await;
+    for _ in 0..3 {
+        tell(&stores, Kind::Mention, Subject::Post(PostId::new())).await;
+    }
+    let line = Work { service: "test", operation: "test".to_owned(), request_id: String::new(), trace_id: String::new() };
+    let asked = async {
+        let answer = answer_of(stores, "unread-count").await;
+        (body(answer).await, number("dynamodb.read_units"), number("dynamodb.write_units"))
+    };
+    assert_eq!(observe(line, Box::pin(asked), |_| Outcome::Ok).await, (json!({"count": 3}), 0.5, 0.0));
+}
+
+#[tokio::test]
+async fn what_is_about_the_gone_is_not_shown_and_one_request_removes_so_many_of_it() {
+    let stores = stores().await;
+    for _ in 0..40 {
+        tell(&stores, Kind::Mention, Subject::Post(PostId::new())).await;
+    }
+    for left in [15, 0] {
+        let private = stores.media.keyring().await.unwrap();
+        let (views, next) = list::read(&stores, viewer(), None, 50, &private).await.unwrap();
+        assert_eq!((views.len(), next), (0, None));
+        assert_eq!(notes(&stores).await.len(), left);
+        assert_eq!(notifications::state(&stores.notifications, viewer()).await.unwrap().unread, left as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_asked_anew_since_the_page_was_looked_at_is_not_removed() {
+    let stores = stores().await;
+    tell(&stores, Kind::FollowRequest, Subject::Person).await;
+    let note = notes(&stores).await.remove(0);
+    let request = users::requested(note.actors[0], viewer());
+    let users = &stores.users;
+    users.client.put_item().table_name(&users.name).set_item(Some(request.item())).send().await.unwrap();
+    list::remove(&stores, viewer(), &note).await;
+    assert_eq!(notes(&stores).await, [note.clone()]);
+    users.client.delete_item().table_name(&users.name).set_key(Some(request.item())).send().await.unwrap();
+    list::remove(&stores, viewer(), &note).await;
+    assert_eq!(notes(&stores).await, []);
 }

@@ -101,7 +101,8 @@ async fn demand_known(users: &Table, viewer: UserId, person: UserId) -> Result<(
     if Relationship::read(users, viewer, person).await?.blocked { Err(Problem::not_found()) } else { Ok(()) }
 }
 
-/// A mute says nothing to the muted person, nor changes anything that they read: it speaks to what keeps the muter's own things. `false`: who was to be muted is gone.
+/// A mute says nothing to the muted person, nor changes anything that they read: it speaks to what keeps the muter's own things. `false`:
+/// who was to be muted is gone.
 pub(crate) async fn begin(users: &Table, muter: UserId, muted: UserId, now: Time) -> Result<bool, Error> {
     let mut mute = users::muting(muter, muted).item();
     mute.extend([kind(Fence::Muting), since(now)]);

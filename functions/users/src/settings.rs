@@ -86,8 +86,24 @@ fn yes() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use serde_json::json;
+    use tintype_core::notification::Kind;
+
+    #[test]
+    fn every_kind_of_notification_has_a_switch_and_every_switch_is_of_a_kind() {
+        let shown = serde_json::to_value(NotificationSettings::from(&Notified::default())).unwrap();
+        let switches: BTreeSet<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(switches, Kind::ALL.iter().map(|kind| kind.as_str()).collect());
+        for kind in Kind::ALL {
+            let patch: NotificationPatch = serde_json::from_value(json!({kind.as_str(): false})).unwrap();
+            // What `users::wants` reads.
+            let attribute = format!("notify_{}", kind.as_str());
+            assert_eq!(patch.assignments(), [(attribute.as_str(), false)]);
+        }
+    }
 
     #[test]
     fn whoever_said_nothing_is_notified_of_everything() {
