@@ -111,6 +111,13 @@ async fn a_request_is_told_while_it_waits_and_an_approval_to_whoever_asked() {
     ada.put(&format!("/me/follow-requests/{}", bob.username)).await.expect(204);
     is_told(&bob, &[new("follow_accepted", &[&ada])]).await;
     is_told(&ada, &[]).await;
+    // A follow that ends takes that back; another approval is told anew.
+    bob.unfollow(&ada).await;
+    is_told(&bob, &[]).await;
+    bob.put(&follow).await.expect(200);
+    is_told(&ada, &[new("follow_request", &[&bob])]).await;
+    ada.put(&format!("/me/follow-requests/{}", bob.username)).await.expect(204);
+    is_told(&bob, &[new("follow_accepted", &[&ada])]).await;
 }
 
 #[tokio::test]
@@ -262,10 +269,13 @@ async fn nothing_of_a_private_account_is_told_to_whoever_may_not_see_it() {
     comment(&bob, &post, &format!("hello @{}", cyd.username), None).await;
     until("the author is told", Duration::from_secs(40), async || told(&ada).await.contains(&new("comment", &[&bob])).then_some(())).await;
     throughout(WATCH, async || assert_eq!((told(&cyd).await.len(), unread(&cyd).await), (0, 0))).await;
-    // Nor is what was told shown to whoever follows no more.
+    // Nor is what was told shown to whoever follows no more, until they do again.
     bob.unfollow(&ada).await;
     assert!(told(&bob).await.is_empty(), "the very next read");
-    is_told(&bob, &[]).await;
+    bob.put(&format!("/users/{}/follow", ada.username)).await.expect(200);
+    throughout(WATCH, async || assert!(told(&bob).await.is_empty())).await;
+    ada.put(&format!("/me/follow-requests/{}", bob.username)).await.expect(204);
+    is_told(&bob, &[new("follow_accepted", &[&ada]), new("mention", &[&ada])]).await;
 }
 
 #[tokio::test]
