@@ -229,7 +229,7 @@ async fn a_post_whose_marks_there_was_no_time_for_has_the_next_round_but_all_tha
     let stores = Stores { uploads: bucket.clone(), media: bucket, ..stores(empty_tables().await) };
     let post_id = liked_post(&stores).await.id;
     posts::delete(&stores.posts, post_id, Time::now()).await.unwrap();
-    let_time_pass(&stores, post_id, Duration::from_mins(60)).await;
+    let_time_pass(&stores, post_id, Duration::from_hours(1)).await;
     let marked = about(&stores, post_id).await;
 
     let begun = Time::now();

@@ -160,5 +160,6 @@ async fn authors_who_are_not_known_at_once_are_looked_up_together() {
         assert!(cards(&table, people).await.unwrap().is_empty());
     })
     .await;
-    assert_eq!(asked, 2.0, "eventually, and as of now");
+    // Eventually, and as of now.
+    assert!((asked - 2.0).abs() < 0.1, "{asked}");
 }

@@ -200,12 +200,12 @@ async fn thirty_two_who_like_and_unlike_one_post_at_once_leave_as_many_likes_as_
 
 #[tokio::test]
 async fn a_few_hundred_who_like_one_post_are_counted_by_all_shards_and_none_by_many_more_than_another() {
-    let (table, post) = (empty_table().await, post());
-    join_all((0..320).map(async |_| like(&table, &post, UserId::new(), Time::now()).await.unwrap())).await;
     #[derive(Deserialize)]
     struct Shard {
         count: i64,
     }
+    let (table, post) = (empty_table().await, post());
+    join_all((0..320).map(async |_| like(&table, &post, UserId::new(), Time::now()).await.unwrap())).await;
     let query = Query { pk: counts(post.id), prefix: None, after: None, descending: false, consistent: true, limit: 100 };
     let shards: Page<Shard> = table.query(query).await.unwrap();
     let counts: Vec<i64> = shards.items.iter().map(|shard| shard.count).collect();
