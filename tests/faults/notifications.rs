@@ -29,7 +29,8 @@ const WATCH: Duration = Duration::from_secs(5);
 /// The template, but messages that a function could not do come again after seconds, not after six minutes.
 fn template(folder: &std::path::Path) -> PathBuf {
     let template = fs::read_to_string(host::root().join("template.yaml")).expect("template.yaml");
-    let changed = template.replace("VisibilityTimeout: 360", "VisibilityTimeout: 3");
+    let changed =
+        template.replace("VisibilityTimeout: 360", "VisibilityTimeout: 3").replace("VisibilityTimeout: 180", "VisibilityTimeout: 3");
     assert_ne!(template, changed, "queues have their timeout there");
     let path = folder.join("template.yaml");
     fs::write(&path, changed).expect("a file");
@@ -40,18 +41,22 @@ async fn put(person: &Person, path: &str) {
     person.put(path).await.expect(200);
 }
 
-/// With a key, since whoever gets no answer asks again.
-async fn comment(person: &Person, post: &str, text: &str) {
+/// With a key, since whoever gets no answer asks again. Answers its id.
+async fn comment(person: &Person, post: &str, key: &str, comment: Value) -> String {
     until("a comment is taken", PATIENCE, async || {
-        let request = person.request(Method::POST, &format!("/posts/{post}/comments")).header("idempotency-key", "once");
-        let answer = Answer::to(request.json(&json!({"text": text}))).await;
+        let request = person.request(Method::POST, &format!("/posts/{post}/comments")).header("idempotency-key", key);
+        let answer = Answer::to(request.json(&comment)).await;
         match answer.status {
-            201 => Some(()),
+            201 => Some(id(&answer.body)),
             409 | 500.. => None,
             _ => panic!("{}", answer.text),
         }
     })
-    .await;
+    .await
+}
+
+fn id(thing: &Value) -> String {
+    thing["id"].as_str().expect("an id").to_owned()
 }
 
 /// How many did what, by what somebody is told.
@@ -72,12 +77,14 @@ async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_wh
     let nobody = Caller::nobody_at(&host.addresses);
     let star = Person::sign_up_at(&nobody, "star").await.patient();
     let fans: Vec<Person> = join_all((0..6).map(|_| Person::sign_up_at(&nobody, "fan"))).await.iter().map(Person::patient).collect();
-    let text = |post: Value| post["id"].as_str().expect("an id").to_owned();
-    let (kept, deleted) = (text(publish(&star, "kept").await), text(publish(&star, "deleted").await));
+    let hidden = Person::sign_up_at(&nobody, "hidden").await.patient();
+    hidden.patch("/me", json!({"is_private": true})).await.expect(200);
+    let (kept, deleted) = (id(&publish(&star, "kept").await), id(&publish(&star, "deleted").await));
+    let asked = comment(&star, &kept, "asked", json!({"text": "well?"})).await;
     operator.set_chaos(FAULTS).await;
 
     let (like, other) = (format!("/posts/{kept}/like"), format!("/posts/{deleted}/like"));
-    let follow = format!("/users/{}/follow", star.username);
+    let (follow, ask) = (format!("/users/{}/follow", star.username), format!("/users/{}/follow", hidden.username));
     join_all(fans.iter().enumerate().map(async |(number, fan)| {
         put(fan, &other).await;
         put(fan, &like).await;
@@ -89,8 +96,12 @@ async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_wh
             fan.delete(&follow).await.expect(200);
             put(fan, &follow).await;
         }
-        comment(fan, &kept, &format!("well, @{}", star.username)).await;
-        comment(fan, &kept, &format!("well, @{}", star.username)).await;
+        for _ in 0..2 {
+            comment(fan, &kept, "said", json!({"text": format!("well, @{}", star.username)})).await;
+            comment(fan, &kept, "answered", json!({"text": "well!", "parent_id": asked})).await;
+            put(fan, &format!("/comments/{asked}/like")).await;
+            put(fan, &ask).await;
+        }
         put(fan, &like).await;
     }))
     .await;
@@ -99,9 +110,15 @@ async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_wh
     assert!(matches!(gone, 204 | 404), "{gone}");
     put(&star, &format!("/users/{}/mute", fans[0].username)).await;
     put(&star, &format!("/users/{}/block", fans[1].username)).await;
+    // One asks no more, and one asks anew.
+    for fan in &fans[..2] {
+        fan.delete(&ask).await.expect(200);
+    }
+    put(&fans[1], &ask).await;
 
     let four = |kind: &str| (kind.to_owned(), 4);
-    let expected = BTreeMap::from(["follow", "like", "mention"].map(four));
+    let expected = BTreeMap::from(["follow", "like", "mention", "reply", "comment_like"].map(four));
+    let requests = BTreeMap::from([("follow_request".to_owned(), 5)]);
     let mut last = BTreeMap::new();
     let notes = until("the star is told all of it", PATIENCE, async || {
         operator.redrive().await;
@@ -111,7 +128,15 @@ async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_wh
             println!("{now:?}");
             last.clone_from(&now.0);
         }
+        let buried = operator.length("NotificationDlq").await;
+        assert!(buried.is_none_or(|length| length == 0), "nothing fails twenty times");
         (now == (expected.clone(), notes.len() as u64)).then_some(notes)
+    })
+    .await;
+    until("the requests are told", PATIENCE, async || {
+        operator.redrive().await;
+        let notes = hidden.list("/notifications").await;
+        (numbers(&notes) == requests && unread(&hidden).await == 5).then_some(())
     })
     .await;
     operator.set_chaos("").await;
@@ -120,8 +145,10 @@ async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_wh
         operator.redrive().await;
         assert_eq!(star.list("/notifications").await, notes);
         assert_eq!(unread(&star).await, notes.len() as u64);
+        assert_eq!((numbers(&hidden.list("/notifications").await), unread(&hidden).await), (requests.clone(), 5));
     })
     .await;
+    assert_eq!(operator.length("NotificationDlq").await, Some(0));
     assert!(notes.iter().all(|note| note["kind"] == "follow" || note["post"]["id"] == kept.as_str()), "{notes:#?}");
     for fan in &fans {
         assert_eq!((fan.list("/notifications").await.len(), unread(fan).await), (0, 0));

@@ -42,6 +42,13 @@ impl Operator {
         }
     }
 
+    /// How many messages wait in a queue; `None` if it can't be reached now.
+    pub(crate) async fn length(&self, queue: &str) -> Option<u64> {
+        let url = format!("{}/000000000000/tintype-{queue}", self.endpoint);
+        let wanted = json!({"QueueUrl": url, "AttributeNames": ["ApproximateNumberOfMessages"]});
+        self.queue("GetQueueAttributes", wanted).await?["Attributes"]["ApproximateNumberOfMessages"].as_str()?.parse().ok()
+    }
+
     async fn queue(&self, action: &str, body: Value) -> Option<Value> {
         let request = self.http.post(&self.endpoint).header("x-amz-target", format!("AmazonSQS.{action}"));
         let answer = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string()).send().await.ok()?;

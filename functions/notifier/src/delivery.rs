@@ -24,6 +24,8 @@ pub(crate) async fn deliver(stores: &Stores, notice: &Notice) -> Result<(), Fail
     let mut has_told = false;
     for _ in 0..MOST_LOOKS {
         match verdict {
+            // It stands, or another like it: an approval is told by its own message, and a public account approves nothing.
+            Verdict::Tell if notice.only_ends => return Ok(()),
             Verdict::Tell => {
                 let is_new = tell(stores, notice).await?;
                 if !is_new && !has_told {

@@ -23,15 +23,17 @@ const MOST_MENTIONS: usize = 20;
 pub(crate) struct Notice {
     pub(crate) recipient: UserId,
     pub(crate) cause: Cause,
+    /// What was told is taken back if it has ended; nobody is told anything.
+    pub(crate) only_ends: bool,
 }
 
 impl Notice {
     fn new(recipient: UserId, kind: Kind, actor: UserId, subject: Subject) -> Self {
-        Self { recipient, cause: Cause { kind, actor_id: Some(actor), subject } }
+        Self { recipient, cause: Cause { kind, actor_id: Some(actor), subject }, only_ends: false }
     }
 
     fn by_itself(recipient: UserId, kind: Kind, subject: Subject) -> Self {
-        Self { recipient, cause: Cause { kind, actor_id: None, subject } }
+        Self { recipient, cause: Cause { kind, actor_id: None, subject }, only_ends: false }
     }
 }
 
@@ -47,7 +49,7 @@ pub(crate) async fn of(stores: &Stores, what: What, up: Instant) -> Result<Optio
             Some(comment) => vec![Notice::new(comment.author_id, Kind::CommentLike, user_id, subject(&comment))],
             None => vanished(stores, post_id, comment_id, parent_id, up).await?,
         },
-        What::FollowChanged { follower_id, followee_id, approved } => follow(stores, follower_id, followee_id, approved).await?,
+        What::FollowChanged { follower_id, followee_id, approved } => follow(follower_id, followee_id, approved),
         What::FollowRequested { follower_id, followee_id } => vec![request(follower_id, followee_id)],
         What::ExportReady { user_id, job_id } => vec![Notice::by_itself(user_id, Kind::ExportReady, Subject::Export(job_id))],
         _ => return Ok(None),
@@ -60,18 +62,16 @@ pub(crate) async fn of(stores: &Stores, what: What, up: Instant) -> Result<Optio
 /// notification goes when the request is found to have ended.
 ///
 /// Where a follow has ended, so has its approval: whoever asks again waits for one that is told again.
-async fn follow(stores: &Stores, follower: UserId, followee: UserId, approved: bool) -> Result<Vec<Notice>, Error> {
+fn follow(follower: UserId, followee: UserId, approved: bool) -> Vec<Notice> {
     let accepted = Notice::new(follower, Kind::FollowAccepted, followee, Subject::Person);
     let mut notices = vec![request(follower, followee)];
     if approved {
         notices.push(accepted);
     } else {
         notices.push(Notice::new(followee, Kind::Follow, follower, Subject::Person));
-        if users::followed_since(&stores.users, follower, followee).await?.is_none() {
-            notices.push(accepted);
-        }
+        notices.push(Notice { only_ends: true, ..accepted });
     }
-    Ok(notices)
+    notices
 }
 
 fn request(follower: UserId, followee: UserId) -> Notice {
