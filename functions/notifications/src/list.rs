@@ -115,12 +115,11 @@ pub(crate) async fn read(
         for note in &page.items {
             match sight.of_note(note) {
                 Shown::As(actors) => views.push(view(note, &actors, &sight, &inbox, private)),
-                Shown::NotNow => {}
                 Shown::NoMore if removed < MOST_REMOVED => {
                     remove(stores, viewer, note).await;
                     removed += 1;
                 }
-                Shown::NoMore => {}
+                Shown::NotNow | Shown::NoMore => {}
             }
         }
         if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {

@@ -135,7 +135,7 @@ async fn a_request_that_was_asked_anew_since_the_page_was_looked_at_is_not_remov
     let users = &stores.users;
     users.client.put_item().table_name(&users.name).set_item(Some(request.item())).send().await.unwrap();
     list::remove(&stores, viewer(), &note).await;
-    assert_eq!(notes(&stores).await, [note.clone()]);
+    assert_eq!(notes(&stores).await, std::slice::from_ref(&note));
     users.client.delete_item().table_name(&users.name).set_key(Some(request.item())).send().await.unwrap();
     list::remove(&stores, viewer(), &note).await;
     assert_eq!(notes(&stores).await, []);
