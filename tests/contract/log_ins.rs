@@ -1,9 +1,11 @@
 //! How often log-ins may be tried, and that nobody is locked out by others.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Caller, Person, client::Answer, people::PASSWORD, unique};
+use crate::harness::{Caller, Person, client::Answer, people::PASSWORD, unique, until};
 
 /// An address that no other test plays: of the range for documentation, by /64.
 fn address() -> String {
@@ -44,6 +46,7 @@ async fn one_address_tries_one_login_ten_times_and_whether_it_exists_makes_no_di
 async fn whoever_has_logged_in_from_an_address_can_not_be_locked_out_from_elsewhere() {
     let Some(home) = Caller::nobody().calling_from(&address()).await else { return };
     let ada = Person::sign_up_at(&home, "ada").await;
+    log_in(&home, &ada.username, PASSWORD).await.expect(201);
     // Many addresses, each as often as it may.
     let mut tried = 0;
     let refused = 'all: loop {
@@ -62,7 +65,15 @@ async fn whoever_has_logged_in_from_an_address_can_not_be_locked_out_from_elsewh
     assert!(tried >= 100, "{tried}");
     let stranger = Caller::nobody().calling_from(&address()).await.expect("it can be played");
     log_in(&stranger, &ada.username, PASSWORD).await.problem(429, "quota-exceeded");
-    let answer = log_in(&home, &ada.username, PASSWORD).await.expect(201);
+    // Thrice within five seconds: a stranger may try once in six. Now and then the guard, which waits for its table for 300 ms and no longer,
+    // may take somebody for one on a busy machine.
+    let mut times = 0;
+    let answer = until("who is known logs in", Duration::from_secs(5), async || {
+        let answer = log_in(&home, &ada.username, PASSWORD).await;
+        times += u32::from(answer.status == 201);
+        (times == 3).then_some(answer)
+    })
+    .await;
     assert_eq!(answer["user"]["id"], Value::from(ada.id.clone()));
 }
 
