@@ -20,6 +20,7 @@ use aws_sigv4::{
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
 use lambda_runtime::Error;
 use tintype_core::PostId;
+use tintype_resilience::Dependency;
 use tintype_telemetry as telemetry;
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ pub(crate) struct Cdn(Option<Distribution>);
 
 #[derive(Clone)]
 struct Distribution {
+    dependency: Dependency,
     id: String,
     credentials: SharedCredentialsProvider,
     connector: SharedHttpConnector,
@@ -48,7 +50,7 @@ impl Cdn {
         let settings = HttpConnectorSettings::builder().connect_timeout(TIMEOUT).read_timeout(TIMEOUT).build();
         let distribution = || {
             let connector = aws_smithy_http_client::default_connector(&settings, aws.sleep_impl())?;
-            Some(Distribution { id: id?, credentials: aws.credentials_provider()?, connector })
+            Some(Distribution { dependency: Dependency::new("cdn"), id: id?, credentials: aws.credentials_provider()?, connector })
         };
         Self(distribution())
     }
@@ -57,7 +59,8 @@ impl Cdn {
     pub(crate) async fn forget(&self, posts: &[PostId]) {
         let posts = &posts[..posts.len().min(MOST_POSTS)];
         let Some(distribution) = self.0.as_ref().filter(|_| !posts.is_empty()) else { return };
-        match Box::pin(distribution.invalidate(posts)).await {
+        let asked = distribution.dependency.call(TIMEOUT, Box::pin(distribution.invalidate(posts)), is_failure).await;
+        match asked.map_err(|refusal| refusal.to_string().into()).and_then(taken) {
             Ok(()) => telemetry::count("cdn.invalidations", posts.len()),
             Err(error) => {
                 telemetry::count("cdn.unforgotten", posts.len());
@@ -68,15 +71,25 @@ impl Cdn {
 }
 
 impl Distribution {
-    async fn invalidate(&self, posts: &[PostId]) -> Result<(), Error> {
+    /// Answers the status of the CDN's answer.
+    async fn invalidate(&self, posts: &[PostId]) -> Result<u16, Error> {
         let identity = self.credentials.provide_credentials().await?.into();
         let request = request(&self.id, &batch(posts, Uuid::now_v7()));
         let params = v4::SigningParams::builder().identity(&identity).region(REGION).name("cloudfront").time(SystemTime::now());
         let params = params.settings(SigningSettings::default()).build()?.into();
         let request = signed(request, &params)?;
         let answer = self.connector.call(request.map(Into::into).try_into()?).await?;
-        if answer.status().is_success() { Ok(()) } else { Err(format!("the CDN answers {}", answer.status().as_u16()).into()) }
+        Ok(answer.status().as_u16())
     }
+}
+
+fn taken(status: u16) -> Result<(), Error> {
+    if (200..300).contains(&status) { Ok(()) } else { Err(format!("the CDN answers {status}").into()) }
+}
+
+/// That it has too many invalidations in hand (400) says nothing against the CDN.
+fn is_failure(asked: &Result<u16, Error>) -> bool {
+    asked.as_ref().map_or(true, |status| *status >= 500 || *status == 429)
 }
 
 /// What is to be forgotten, as the CDN wants to read it.

@@ -6,5 +6,7 @@
 
 pub mod breaker;
 mod dependency;
+mod sdk;
 
 pub use dependency::{Dependency, Refusal, Refused, Ticket};
+pub use sdk::{Guard, MOST_RETRIES, RETRIES_EARNED};
