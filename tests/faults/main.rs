@@ -19,6 +19,7 @@ mod operator;
 mod private_media;
 mod process;
 mod races;
+mod resilience;
 mod rotation;
 mod starts;
 mod workers;

@@ -2,6 +2,7 @@
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::{env, time::Duration};
 use thiserror::Error;
 
@@ -23,11 +24,15 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// All clients that are made of it share one pool of connections: each table, queue and bucket has a client of its own
 /// ([`tintype_resilience::Guard`]), and would else open its own connections.
 pub async fn aws() -> SdkConfig {
-    let connections = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(connections)
+        .http_client(connections())
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(1)).operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
         .load()
         .await
+}
+
+/// A pool of connections, for all clients that it is given to.
+pub(crate) fn connections() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
 }

@@ -102,7 +102,7 @@ pub fn request_id() -> String {
     LINE.try_with(|line| line.borrow().work.request_id.clone()).unwrap_or_default()
 }
 
-/// A line as it is written. Its metrics are always the same: their directive is made of constants.
+/// A line as it is written. Its metrics are always the same, but for those of outgoing calls that go wrong.
 #[derive(Serialize)]
 struct Written<'l> {
     #[serde(flatten)]
@@ -124,7 +124,7 @@ struct Written<'l> {
 #[serde(rename_all = "PascalCase")]
 struct Aws {
     timestamp: u64,
-    cloud_watch_metrics: [Directive; 1],
+    cloud_watch_metrics: Vec<Directive>,
 }
 
 #[derive(Serialize)]
@@ -132,26 +132,39 @@ struct Aws {
 struct Directive {
     namespace: &'static str,
     dimensions: [&'static [&'static str]; 2],
-    metrics: [Metric; 4],
+    metrics: Vec<Metric>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metric {
     name: &'static str,
     unit: &'static str,
 }
 
-const DIRECTIVE: Directive = Directive {
-    namespace: "Tintype",
-    dimensions: [&["service"], &["service", "operation"]],
-    metrics: [
-        Metric { name: "duration_ms", unit: "Milliseconds" },
-        Metric { name: "count", unit: "Count" },
-        Metric { name: "rejected", unit: "Count" },
-        Metric { name: "failed", unit: "Count" },
-    ],
-};
+const NAMESPACE: &str = "Tintype";
+
+const OF_EVERY_LINE: [Metric; 4] = [
+    Metric { name: "duration_ms", unit: "Milliseconds" },
+    Metric { name: "count", unit: "Count" },
+    Metric { name: "rejected", unit: "Count" },
+    Metric { name: "failed", unit: "Count" },
+];
+
+/// Of lines that have them: what the breakers of outgoing calls did, and what was tried again.
+const OF_CALLS: [Metric; 3] = [
+    Metric { name: "breaker.opened", unit: "Count" },
+    Metric { name: "breaker.refused", unit: "Count" },
+    Metric { name: "dependency.retries", unit: "Count" },
+];
+
+fn directives(fields: &Map<String, Value>) -> Vec<Directive> {
+    let of_every_line =
+        Directive { namespace: NAMESPACE, dimensions: [&["service"], &["service", "operation"]], metrics: OF_EVERY_LINE.to_vec() };
+    let of_calls: Vec<Metric> = OF_CALLS.into_iter().filter(|metric| fields.contains_key(metric.name)).collect();
+    let of_calls = (!of_calls.is_empty()).then(|| Directive { namespace: NAMESPACE, dimensions: [&[], &["service"]], metrics: of_calls });
+    [of_every_line].into_iter().chain(of_calls).collect()
+}
 
 fn render(line: &Line, outcome: Outcome) -> String {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
@@ -166,7 +179,7 @@ fn render(line: &Line, outcome: Outcome) -> String {
         count: 1,
         rejected: u8::from(outcome == Outcome::Rejected),
         failed: u8::from(outcome == Outcome::Failed),
-        aws: Aws { timestamp: u64::try_from(timestamp).unwrap_or(0), cloud_watch_metrics: [DIRECTIVE] },
+        aws: Aws { timestamp: u64::try_from(timestamp).unwrap_or(0), cloud_watch_metrics: directives(&line.fields) },
     };
     serde_json::to_string(&written).expect("texts and numbers are JSON")
 }
@@ -214,6 +227,15 @@ mod tests {
         for dimension in directive["Dimensions"][1].as_array().expect("dimensions") {
             assert!(line[dimension.as_str().expect("a name")].is_string(), "{dimension}");
         }
+    }
+
+    #[test]
+    fn what_the_breakers_did_is_a_metric_of_the_lines_that_say_it() {
+        let fields = Map::from_iter([("breaker.refused".to_owned(), 2.into()), ("breaker.posts_table".to_owned(), "open".into())]);
+        let written = serde_json::to_value(directives(&fields)).expect("JSON");
+        assert_eq!(written[1]["Metrics"], serde_json::json!([{"Name": "breaker.refused", "Unit": "Count"}]));
+        assert_eq!(written[1]["Dimensions"], serde_json::json!([[], ["service"]]));
+        assert_eq!(directives(&Map::new()).len(), 1);
     }
 
     #[test]

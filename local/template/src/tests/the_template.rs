@@ -449,17 +449,19 @@ fn every_function_has_a_log_group_of_its_own() {
 }
 
 #[test]
-fn somebody_is_told_of_dead_letters_of_events_that_wait_and_of_a_janitor_that_fails() {
+fn somebody_is_told_of_dead_letters_of_events_that_wait_of_a_janitor_that_fails_and_of_breakers() {
     let template = yaml::parse(TEMPLATE).unwrap();
     let alarms = written(&template, "AWS::CloudWatch::Alarm");
     let watched: BTreeSet<_> = alarms
         .iter()
         .map(|(_, node)| {
             let alarm = get(node, "Properties").unwrap();
-            let dimension = &get(alarm, "Dimensions").unwrap().items().unwrap()[0];
-            let of = call(get(dimension, "Value").unwrap()).unwrap().unwrap().argument.name().unwrap();
-            assert!(get(alarm, "AlarmActions").is_some(), "{of}");
-            format!("{} of {of}", get(alarm, "MetricName").unwrap().name().unwrap())
+            let metric = get(alarm, "MetricName").unwrap().name().unwrap();
+            assert!(get(alarm, "AlarmActions").is_some(), "{metric}");
+            // Without dimensions it is that of all functions together.
+            let Some(dimensions) = get(alarm, "Dimensions") else { return metric.to_owned() };
+            let of = call(get(&dimensions.items().unwrap()[0], "Value").unwrap()).unwrap().unwrap().argument.name().unwrap();
+            format!("{metric} of {of}")
         })
         .collect();
     let queues = written(&template, "AWS::SQS::Queue");
@@ -468,6 +470,8 @@ fn somebody_is_told_of_dead_letters_of_events_that_wait_and_of_a_janitor_that_fa
         dead_letter_queues.map(|(name, _)| format!("ApproximateNumberOfMessagesVisible of {name}.QueueName")).collect();
     expected.insert("IteratorAge of EventRouterFunction".to_owned());
     expected.insert("Errors of JanitorFunction".to_owned());
+    // That functions' lines have it is shown in `shared/telemetry`.
+    expected.insert("breaker.opened".to_owned());
     assert_eq!(watched, expected);
 }
 

@@ -18,7 +18,7 @@ use crate::reference::Budget;
 
 const ENVIRONMENTS: usize = 1_000;
 /// How long all is well before.
-const BEFORE: Duration = Duration::from_secs(20);
+const BEFORE: Duration = Duration::from_secs(10);
 const AFTER: Duration = Duration::from_secs(10);
 /// How long an attempt takes, whatever becomes of it.
 const ATTEMPT: Duration = Duration::from_millis(10);
@@ -144,7 +144,7 @@ async fn storm(protection: Protection, every: Duration, outage: Duration) -> Arc
 async fn a_storm_of_retries_does_not_come() {
     let minute = Duration::from_mins(1);
     println!("{ENVIRONMENTS} environments; requests for each call made | for each call wanted | back after");
-    for (every, name) in [(Duration::from_millis(100), "10 calls a second"), (Duration::from_secs(1), "1 call a second")] {
+    for (every, name) in [(Duration::from_millis(250), "4 calls a second"), (Duration::from_secs(1), "1 call a second")] {
         for protection in [Protection::None, Protection::Budget, Protection::BudgetAndBreaker] {
             let counted = storm(protection, every, minute).await;
             let recovered = Duration::from_millis(u64::try_from(counted.recovered.load(Ordering::Relaxed)).unwrap());
