@@ -5,11 +5,7 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use axum::{
-    Extension, Json,
-    extract::State,
-    http::HeaderMap,
-};
+use axum::{Extension, Json, extract::State, http::HeaderMap};
 use lambda_http::{Error, request::RequestContext};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,7 +14,10 @@ use tintype_tables::config;
 use tintype_telemetry as telemetry;
 use utoipa::{
     IntoParams, ToSchema,
-    openapi::{Ref, RefOr, Schema, schema::OneOfBuilder},
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Schema,
+        schema::{OneOfBuilder, Type},
+    },
 };
 
 use crate::{
@@ -74,14 +73,11 @@ pub(crate) struct HowMany {
 /// What a person sees first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HomeView {
-    /// The first page of `GET /feed`, whose `next_cursor` goes on there; `null`: missing.
-    #[schema(schema_with = feed_or_null)]
+    #[schema(schema_with = feed, required = true)]
     feed: Option<Box<RawValue>>,
-    /// How many notifications are new, and the latest five; `null`: missing.
-    #[schema(schema_with = notifications_or_null)]
+    #[schema(schema_with = notifications, required = true)]
     notifications: Option<Box<RawValue>>,
-    /// The first five of `GET /users/suggested`; `null`: missing.
-    #[schema(schema_with = suggestions_or_null)]
+    #[schema(schema_with = suggestions, required = true)]
     suggestions: Option<Box<RawValue>>,
     /// The sections that are missing, or may be up to a minute old, because something that they need can't be reached just now.
     #[schema(example = json!(["suggestions"]))]
@@ -139,21 +135,21 @@ pub(crate) async fn home(
 }
 
 /// What another function's code says of its answer, or nothing.
-fn or_null(name: &str) -> RefOr<Schema> {
-    let null = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::Null).build();
-    Schema::from(OneOfBuilder::new().item(null).item(Ref::from_schema_name(name)).build()).into()
+fn or_null(name: &str, description: &str) -> RefOr<Schema> {
+    let null = ObjectBuilder::new().schema_type(Type::Null).build();
+    Schema::from(OneOfBuilder::new().item(null).item(Ref::from_schema_name(name)).description(Some(description)).build()).into()
 }
 
-fn feed_or_null() -> RefOr<Schema> {
-    or_null("List_PostView")
+fn feed() -> RefOr<Schema> {
+    or_null("List_PostView", "The first page of `GET /feed`, whose `next_cursor` goes on there; `null`: missing.")
 }
 
-fn notifications_or_null() -> RefOr<Schema> {
-    or_null("NotificationSummary")
+fn notifications() -> RefOr<Schema> {
+    or_null("NotificationSummary", "How many notifications are new, and the latest five; `null`: missing.")
 }
 
-fn suggestions_or_null() -> RefOr<Schema> {
-    or_null("List_Suggestion")
+fn suggestions() -> RefOr<Schema> {
+    or_null("List_Suggestion", "The first five of `GET /users/suggested`; `null`: missing.")
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ mod tests {
         let params = v4::SigningParams::builder().identity(&identity).region("us-east-1").name("lambda").time(SystemTime::UNIX_EPOCH);
         let params = params.settings(SigningSettings::default()).build().unwrap().into();
         let signature = |method: &str, path: &str, kind: &str, body: &'static str| {
-            let request = Request::builder().method(method).uri(format!("http://127.0.0.1:4566{path}")).header("x-amz-invocation-type", kind);
+            let request =
+                Request::builder().method(method).uri(format!("http://127.0.0.1:4566{path}")).header("x-amz-invocation-type", kind);
             let signed = signed(request.header("x-amzn-trace-id", "Root=1").body(body.into()).unwrap(), &params).unwrap();
             assert_eq!((signed.headers()["x-amz-security-token"].to_str().unwrap(), signed.body().as_ref()), ("a-token", body.as_bytes()));
             signed.headers()["authorization"].to_str().unwrap().to_owned()
@@ -98,7 +99,8 @@ mod tests {
         let whole = signature("POST", "/a", "Event", "{}");
         assert!(whole.starts_with("AWS4-HMAC-SHA256 Credential=an-access-key/19700101/us-east-1/lambda/aws4_request, "), "{whole}");
         assert!(whole.contains("SignedHeaders=host;x-amz-date;x-amz-invocation-type;x-amz-security-token, "), "{whole}");
-        let others = [("PUT", "/a", "Event", "{}"), ("POST", "/b", "Event", "{}"), ("POST", "/a", "DryRun", "{}"), ("POST", "/a", "Event", "[]")];
+        let others =
+            [("PUT", "/a", "Event", "{}"), ("POST", "/b", "Event", "{}"), ("POST", "/a", "DryRun", "{}"), ("POST", "/a", "Event", "[]")];
         for (method, path, kind, body) in others {
             assert_ne!(signature(method, path, kind, body), whole, "{method} {path} {kind} {body}");
         }

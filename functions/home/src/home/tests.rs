@@ -10,11 +10,7 @@ use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
 };
-use axum::{
-    body::to_bytes,
-    extract::FromRequestParts,
-    response::Response,
-};
+use axum::{body::to_bytes, extract::FromRequestParts, response::Response};
 use serde_json::{Value, json};
 use tintype_auth::Identity;
 use tintype_core::{SessionId, UserId};
@@ -133,7 +129,8 @@ async fn a_function_is_asked_as_the_gateway_would_ask_it_for_the_same_person() {
     let functions = functions();
     ask(&functions).await;
     let asked = functions.asked.lock().unwrap().clone();
-    let paths = [("the-feed", "/feed?limit=7"), ("the-notifications", "/notifications/summary?limit=5"), ("the-users", "/users/suggested?limit=5")];
+    let paths =
+        [("the-feed", "/feed?limit=7"), ("the-notifications", "/notifications/summary?limit=5"), ("the-users", "/users/suggested?limit=5")];
     assert_eq!(asked.len(), paths.len());
     for (function, path) in paths {
         let (event, _) = &asked[function];
@@ -145,14 +142,28 @@ async fn a_function_is_asked_as_the_gateway_would_ask_it_for_the_same_person() {
             let context: &RequestContext = parts.extensions.get().unwrap();
             let RequestContext::ApiGatewayV1(gateway) = context else { panic!("{context:?}") };
             Json(json!([
-                parts.uri.to_string(), viewer.user_id, viewer.session_id, viewer.expires_at, header("user-agent"), source_ip(Some(context)),
-                gateway.request_id, gateway.authorizer.fields["aggregated"], parts.headers.contains_key("authorization"),
+                parts.uri.to_string(),
+                viewer.user_id,
+                viewer.session_id,
+                viewer.expires_at,
+                header("user-agent"),
+                source_ip(Some(context)),
+                gateway.request_id,
+                gateway.authorizer.fields["aggregated"],
+                parts.headers.contains_key("authorization"),
             ]))
         });
         let seen = body(tintype_edge::answer("test", whole, request).await).await;
         let expected = json!([
-            path, "0193a1f0-0000-7000-8000-00000000000b", "0193a1f0-0000-7000-8000-0000000000c1", 4_102_444_800_u64, "curl/8.7.1",
-            "203.0.113.7", "c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "home", false,
+            path,
+            "0193a1f0-0000-7000-8000-00000000000b",
+            "0193a1f0-0000-7000-8000-0000000000c1",
+            4_102_444_800_u64,
+            "curl/8.7.1",
+            "203.0.113.7",
+            "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "home",
+            false,
         ]);
         assert_eq!(seen, expected);
     }
