@@ -138,7 +138,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let deployment = read_template(&options.template, aws)?;
     let stage = deployment.api.stage.clone();
-    let chaos = Chaos::new(deployment.functions.iter().map(|function| function.binary.clone()));
+    let functions = deployment.functions.iter().map(|function| function.binary.clone());
+    // As the endpoint knows them: by the end of their names, which is their logical id.
+    let tables = deployment.tables.iter().filter_map(|table| table.name.rsplit('-').next().map(str::to_owned));
+    let chaos = Chaos::with_tables(functions, tables);
     chaos.set(&options.chaos)?;
     let state = StateDir::open(&options.state_dir, options.reset)?;
     let mut system = System::start(deployment, &state, chaos.clone(), api_listener, aws_listener).await?;

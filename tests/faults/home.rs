@@ -165,6 +165,39 @@ async fn a_section_that_fails_half_of_the_time_is_there_or_named_and_the_others_
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_section_that_fails_again_and_again_until_it_answers_again() {
+    let stage = Stage::set().await;
+    stage.operator.set_chaos("users:delay_ms=3000").await;
+    let line = until("the breaker is open", PATIENCE, async || {
+        let (home, _) = stage.home().await;
+        stage.misses(&home, &["suggestions"]);
+        let last = stage.lines().pop()?;
+        (last["breaker.users_function"] == "open" && last["breaker.refused"] == 1).then_some(last)
+    })
+    .await;
+    assert!(line["home.suggestions_ms"].as_f64().is_some_and(|took| took < OWN_MS), "it was not asked: {line}");
+    assert_eq!(line.get("breaker.feed_function"), None, "{line}");
+    stage.recovers().await;
+    let closed = stage.lines().iter().rev().any(|line| line["breaker.users_function"] == "closed");
+    assert!(closed, "the line of the probe says that it is closed");
+}
+
+/// Tables are what functions fail of: the sections that do not read one that is down are untouched.
+#[tokio::test]
+async fn a_table_that_is_down_takes_only_the_sections_that_read_it() {
+    let stage = Stage::set().await;
+    for (fault, section) in [("FeedsTable:error=1.0", "feed"), ("NotificationsTable:error=1.0", "notifications")] {
+        stage.operator.set_chaos(fault).await;
+        for _ in 0..3 {
+            let (home, took) = stage.home().await;
+            stage.misses(&home, &[section]);
+            assert!(took < WHOLE, "{fault}: {took:?}");
+        }
+        stage.recovers().await;
+    }
+}
+
+#[tokio::test]
 async fn two_sections_may_be_missing_and_only_when_all_are_the_answer_is_503_within_a_second() {
     let stage = Stage::set().await;
     stage.operator.set_chaos("feed:delay_ms=3000;users:error=1.0").await;

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use aws_config::SdkConfig;
 use aws_sdk_sqs::{
     Client,
     types::{MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry},
@@ -90,31 +91,41 @@ impl Outgoing {
 
 /// The queues that the router may send to.
 pub(crate) struct Queues {
+    comments: Queue,
+    feed_fanout: Queue,
+    notification: Queue,
+    posts: Queue,
+    users: Queue,
+    dead_letters: Queue,
+}
+
+struct Queue {
     client: Client,
-    comments: String,
-    feed_fanout: String,
-    notification: String,
-    posts: String,
-    users: String,
-    dead_letters: String,
+    url: String,
+}
+
+impl Queue {
+    fn from_env(aws: &SdkConfig, name: &str) -> Result<Self, Missing> {
+        Ok(Self { client: tintype_queues::client(aws, name), url: variable(name)? })
+    }
 }
 
 impl Queues {
     pub(crate) async fn from_env() -> Result<Self, Missing> {
+        let aws = aws().await;
         Ok(Self {
-            client: Client::new(&aws().await),
-            comments: variable("COMMENTS_QUEUE_URL")?,
-            feed_fanout: variable("FEED_FANOUT_QUEUE_URL")?,
-            notification: variable("NOTIFICATION_QUEUE_URL")?,
-            posts: variable("POSTS_QUEUE_URL")?,
-            users: variable("USERS_QUEUE_URL")?,
-            dead_letters: variable("EVENT_ROUTER_DLQ_URL")?,
+            comments: Queue::from_env(&aws, "COMMENTS_QUEUE_URL")?,
+            feed_fanout: Queue::from_env(&aws, "FEED_FANOUT_QUEUE_URL")?,
+            notification: Queue::from_env(&aws, "NOTIFICATION_QUEUE_URL")?,
+            posts: Queue::from_env(&aws, "POSTS_QUEUE_URL")?,
+            users: Queue::from_env(&aws, "USERS_QUEUE_URL")?,
+            dead_letters: Queue::from_env(&aws, "EVENT_ROUTER_DLQ_URL")?,
         })
     }
 
     /// Sends all; answers the sequence numbers of those that were not taken.
     pub(crate) async fn send(&self, outgoing: Vec<Outgoing>) -> HashSet<String> {
-        let mut by_queue: BTreeMap<&str, Vec<Outgoing>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<&str, (&Queue, Vec<Outgoing>)> = BTreeMap::new();
         for event in outgoing {
             let queue = match event.destination {
                 Destination::Comments => &self.comments,
@@ -124,21 +135,24 @@ impl Queues {
                 Destination::Users => &self.users,
                 Destination::DeadLetters { .. } => &self.dead_letters,
             };
-            by_queue.entry(queue).or_default().push(event);
+            by_queue.entry(&queue.url).or_insert_with(|| (queue, Vec::new())).1.push(event);
         }
         let mut unsent = HashSet::new();
-        for (queue, events) in by_queue {
+        for (queue, events) in by_queue.into_values() {
             for batch in events.chunks(BATCH) {
-                unsent.extend(self.send_batch(queue, batch).await);
+                unsent.extend(queue.send(batch).await);
             }
         }
         unsent
     }
+}
 
-    async fn send_batch(&self, queue: &str, batch: &[Outgoing]) -> Vec<String> {
+impl Queue {
+    /// Answers the sequence numbers of those that were not taken.
+    async fn send(&self, batch: &[Outgoing]) -> Vec<String> {
         let entries = batch.iter().enumerate().map(|(index, event)| entry(index, event)).collect();
         let sequence_numbers = || batch.iter().map(|event| event.sequence_number.clone());
-        match self.client.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
+        match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
             Ok(answer) => {
                 let refused: HashSet<String> = answer.failed.iter().map(|failed| failed.id.clone()).collect();
                 sequence_numbers().enumerate().filter(|(index, _)| refused.contains(&index.to_string())).map(|(_, number)| number).collect()

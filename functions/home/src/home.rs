@@ -50,12 +50,13 @@ impl Home {
 
     /// The feed is what people come for: it is waited for longest.
     fn new(lambda: Lambda, feed: String, notifications: String, users: String) -> Self {
-        let section = |name, function, path, deadline| Section { name, function, path, deadline: Duration::from_millis(deadline) };
+        let section =
+            |name, function, dependency, path, deadline| Section::new(name, function, dependency, path, Duration::from_millis(deadline));
         Self {
             lambda,
-            feed: section("feed", feed, "/feed", 800),
-            notifications: section("notifications", notifications, "/notifications/summary", 700),
-            suggestions: section("suggestions", users, "/users/suggested", 700),
+            feed: section("feed", feed, "feed_function", "/feed", 800),
+            notifications: section("notifications", notifications, "notifications_function", "/notifications/summary", 700),
+            suggestions: section("suggestions", users, "users_function", "/users/suggested", 700),
         }
     }
 }

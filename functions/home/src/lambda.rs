@@ -15,9 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why a function gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Whether it will still answer, nobody waits to see.
-    #[error("no answer in time")]
-    Late,
     /// Lambda can't be reached.
     #[error("Lambda can't be reached: {0}")]
     Unanswered(Unanswered),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json, value::RawValue};
 use tintype_auth::Identity;
 use tintype_edge::on_behalf_of;
 use tintype_guard::Address;
+use tintype_resilience::Dependency;
 use tintype_telemetry as telemetry;
-use tokio::time::timeout;
 
 use crate::lambda::{Failure, Lambda};
 
@@ -21,11 +21,13 @@ const DEGRADED: &str = "tintype-degraded";
 pub(crate) struct Section {
     /// As the answer calls it.
     pub(crate) name: &'static str,
-    pub(crate) function: String,
+    function: String,
+    /// What stands before the function: while it fails again and again nobody waits for it.
+    dependency: Dependency,
     /// The route of that function.
-    pub(crate) path: &'static str,
+    path: &'static str,
     /// Since the request came, so that all are over within a second whatever was slow before.
-    pub(crate) deadline: Duration,
+    deadline: Duration,
 }
 
 /// What came of a section.
@@ -49,19 +51,25 @@ pub(crate) struct Asker<'r> {
 }
 
 impl Section {
+    /// Asked of `function`, which logs call `dependency`.
+    pub(crate) fn new(name: &'static str, function: String, dependency: &str, path: &'static str, deadline: Duration) -> Self {
+        Self { name, function, dependency: Dependency::new(dependency), path, deadline }
+    }
+
     /// Asks for up to `limit` items, and says in the log how long it took and what went wrong.
     pub(crate) async fn ask(&self, lambda: &Lambda, asker: &Asker<'_>, limit: usize) -> Part {
         let started = Instant::now();
         let left = self.deadline.saturating_sub(telemetry::elapsed());
+        let event = self.event(asker, limit);
         // A call that hangs is dropped with its connection.
-        let answer = timeout(left, self.call(lambda, &self.event(asker, limit))).await.unwrap_or(Err(Failure::Late));
+        let answer = self.dependency.call(left, self.call(lambda, &event), is_failure).await;
         let took = started.elapsed();
         telemetry::field(&format!("home.{}_ms", self.name), milliseconds(took));
         let waited = took.min(left);
         match answer {
             Ok((body, is_degraded)) => Part { body: Some(body), is_degraded, waited },
-            Err(failure) => {
-                telemetry::field(&format!("home.{}_error", self.name), failure.to_string());
+            Err(refusal) => {
+                telemetry::field(&format!("home.{}_error", self.name), refusal.to_string());
                 Part { body: None, is_degraded: true, waited }
             }
         }
@@ -114,6 +122,11 @@ impl Section {
             "isBase64Encoded": false,
         })
     }
+}
+
+/// What a function answers about one person (4xx) says nothing against the function.
+fn is_failure(answer: &Result<(Box<RawValue>, bool), Failure>) -> bool {
+    answer.as_ref().is_err_and(|failure| !matches!(failure, Failure::Status(status) if *status < 500))
 }
 
 /// With one decimal.

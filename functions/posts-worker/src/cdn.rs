@@ -14,6 +14,7 @@ use aws_config::SdkConfig;
 use bytes::Bytes;
 use lambda_runtime::Error;
 use tintype_core::PostId;
+use tintype_resilience::Dependency;
 use tintype_signed::Service;
 use tintype_telemetry as telemetry;
 use uuid::Uuid;
@@ -31,6 +32,7 @@ pub(crate) struct Cdn(Option<Distribution>);
 
 #[derive(Clone)]
 struct Distribution {
+    dependency: Dependency,
     id: String,
     cdn: Service,
 }
@@ -39,14 +41,19 @@ impl Cdn {
     /// The distribution whose id is in environment variable `DISTRIBUTION_ID`; emulators have none that keeps copies.
     pub(crate) fn from_env(aws: &SdkConfig) -> Self {
         let id = std::env::var("DISTRIBUTION_ID").ok().filter(|id| !id.is_empty());
-        Self(id.and_then(|id| Some(Distribution { id, cdn: Service::new(aws, "cloudfront", REGION, TIMEOUT)? })))
+        let distribution = |id| {
+            let cdn = Service::new(aws, "cloudfront", REGION, TIMEOUT)?;
+            Some(Distribution { dependency: Dependency::new("cdn"), id, cdn })
+        };
+        Self(id.and_then(distribution))
     }
 
     /// Forgets the photographs of the first of these posts.
     pub(crate) async fn forget(&self, posts: &[PostId]) {
         let posts = &posts[..posts.len().min(MOST_POSTS)];
         let Some(distribution) = self.0.as_ref().filter(|_| !posts.is_empty()) else { return };
-        match Box::pin(distribution.invalidate(posts)).await {
+        let asked = distribution.dependency.call(TIMEOUT, Box::pin(distribution.invalidate(posts)), is_failure).await;
+        match asked.map_err(|refusal| refusal.to_string().into()).and_then(taken) {
             Ok(()) => telemetry::count("cdn.invalidations", posts.len()),
             Err(error) => {
                 telemetry::count("cdn.unforgotten", posts.len());
@@ -57,10 +64,20 @@ impl Cdn {
 }
 
 impl Distribution {
-    async fn invalidate(&self, posts: &[PostId]) -> Result<(), Error> {
+    /// Answers the status of the CDN's answer.
+    async fn invalidate(&self, posts: &[PostId]) -> Result<u16, Error> {
         let answer = self.cdn.ask(request(&self.id, &batch(posts, Uuid::now_v7()))).await?;
-        if answer.status().is_success() { Ok(()) } else { Err(format!("the CDN answers {}", answer.status().as_u16()).into()) }
+        Ok(answer.status().as_u16())
     }
+}
+
+fn taken(status: u16) -> Result<(), Error> {
+    if (200..300).contains(&status) { Ok(()) } else { Err(format!("the CDN answers {status}").into()) }
+}
+
+/// That it has too many invalidations in hand (400) says nothing against the CDN.
+fn is_failure(asked: &Result<u16, Error>) -> bool {
+    asked.as_ref().map_or(true, |status| *status >= 500 || *status == 429)
 }
 
 /// What is to be forgotten, as the CDN wants to read it.

@@ -31,7 +31,7 @@ use crate::{
 };
 use published::{Published, Signers};
 use secret::Secret;
-pub(crate) use secret::{SecretError, Versions};
+pub(crate) use secret::{SecretError, Versions, client};
 
 /// How long the secret's versions are used before they are read again.
 const MEMORY: Duration = Duration::from_mins(5);

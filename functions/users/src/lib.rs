@@ -66,7 +66,7 @@ pub async fn run() -> Result<(), Error> {
     let uploads = Bucket::from_env(&buckets, "UPLOADS_BUCKET")?;
     let media = Bucket::from_env(&buckets, "MEDIA_BUCKET")?;
     let secret = config::variable("TOKEN_SECRET_ARN")?;
-    let secrets = aws_sdk_secretsmanager::Client::new(&aws);
+    let secrets = keys::client(&aws);
     let (keys, ()) = tokio::join!(Keys::load(secrets, secret, users.clone()), users.warm());
     let keys = keys?;
     let verifier = Verifier::new(users.clone());

@@ -34,6 +34,7 @@ pub struct Chaos(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     functions: Vec<String>,
+    tables: Vec<String>,
     current: watch::Sender<Option<Arc<Current>>>,
 }
 
@@ -70,17 +71,28 @@ impl Current {
 impl Chaos {
     /// Nothing goes wrong yet. `functions` are the names that may be targets beside the services.
     pub fn new(functions: impl IntoIterator<Item = String>) -> Self {
-        Self(Arc::new(Inner { functions: functions.into_iter().collect(), current: watch::Sender::default() }))
+        Self::with_tables(functions, [])
+    }
+
+    /// The same, where tables may be targets too, each by itself: by their logical ids in the template.
+    pub fn with_tables(functions: impl IntoIterator<Item = String>, tables: impl IntoIterator<Item = String>) -> Self {
+        let (functions, tables) = (functions.into_iter().collect(), tables.into_iter().collect());
+        Self(Arc::new(Inner { functions, tables, current: watch::Sender::default() }))
     }
 
     /// Puts a specification in the place of the one before; an empty one ends all faults. Without a `seed` it is given one.
     pub fn set(&self, spec: &str) -> Result<(), SpecError> {
-        let spec = Spec::parse(spec, &self.0.functions)?;
+        let spec = Spec::parse(spec, &self.0.functions, &self.0.tables)?;
         self.0.current.send_replace((!spec.is_empty()).then(|| Arc::new(Current::of(spec))));
         Ok(())
     }
 
-    /// Where `target` may fail: the name of a function, `dynamodb`, `s3`, `sqs` or `streams`.
+    /// Whether anything is asked for that strikes single tables.
+    pub fn strikes_tables(&self) -> bool {
+        self.current().is_some_and(|current| current.turns.keys().any(|target| self.0.tables.contains(target)))
+    }
+
+    /// Where `target` may fail: the name of a function or of a table, `dynamodb`, `s3`, `sqs` or `streams`.
     pub fn place(&self, target: &str) -> Place {
         Place { chaos: self.clone(), target: target.to_owned() }
     }
@@ -110,7 +122,7 @@ impl Place {
         let current = self.chaos.current();
         let turns = current.as_ref().and_then(|current| current.turns.get(&self.target));
         let nth = turns.map_or(0, |turns| turns.fetch_add(1, Ordering::Relaxed));
-        Turn { current, target: self.target.clone(), nth }
+        Turn(vec![One { current, target: self.target.clone(), nth }])
     }
 
     /// Whether the fault happens this time. To be asked once wherever it can happen, and where a [`Turn`] is not
@@ -160,22 +172,42 @@ impl Place {
 
 /// The n-th request to a place, read of a stream or invocation, under the specification that was in force when it
 /// came. Which faults strike it follows from the seed and from n, each fault by itself.
+///
+/// A request may be one of several places: of the database, and of a table in it. What strikes it at one of them strikes it.
 #[derive(Debug, Clone)]
-pub struct Turn {
+pub struct Turn(Vec<One>);
+
+#[derive(Debug, Clone)]
+struct One {
     current: Option<Arc<Current>>,
     target: String,
     nth: u64,
 }
 
-impl Turn {
-    /// Whether the fault strikes: the same however often it is asked.
-    pub fn strikes(&self, fault: Fault) -> bool {
+impl One {
+    fn strikes(&self, fault: Fault) -> bool {
         self.current.as_ref().is_some_and(|current| current.strikes(&(self.target.clone(), fault), self.nth))
     }
+}
 
-    /// Random numbers for the decisions that a fault needs besides, each below what it is given: the same from the same seed.
+impl Turn {
+    /// The same request at another place, too.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Whether the fault strikes: the same however often it is asked.
+    pub fn strikes(&self, fault: Fault) -> bool {
+        self.0.iter().any(|one| one.strikes(fault))
+    }
+
+    /// Random numbers for the decisions that a fault needs besides, each below what it is given: the same from the same seed. They are
+    /// those of the first place at which it strikes.
     pub fn choices(&self, fault: Fault) -> impl FnMut(usize) -> usize + use<> {
-        let (current, key, turn) = (self.current.clone(), (self.target.clone(), fault), self.nth);
+        let one = self.0.iter().find(|one| one.strikes(fault)).unwrap_or(&self.0[0]);
+        let (current, key, turn) = (one.current.clone(), (one.target.clone(), fault), one.nth);
         let mut numbers = 0..;
         move |below| {
             let nth = numbers.next().unwrap_or_default();
@@ -232,6 +264,28 @@ mod tests {
         chaos.set("").unwrap();
         assert!(!place.strikes(Fault::Conflict));
         assert_eq!(chaos.to_string(), "");
+    }
+
+    #[test]
+    fn one_table_fails_by_itself_and_what_strikes_a_request_at_one_place_strikes_it() {
+        let chaos = Chaos::with_tables([], ["PostsTable".to_owned(), "UsersTable".to_owned()]);
+        assert!(!chaos.strikes_tables());
+        chaos.set("dynamodb:conflict=1").unwrap();
+        assert!(!chaos.strikes_tables());
+        chaos.set("PostsTable:error=1,delay_ms=3;dynamodb:conflict=1").unwrap();
+        assert!(chaos.strikes_tables());
+        let [posts, users, all] = ["PostsTable", "UsersTable", "dynamodb"].map(|target| chaos.place(target));
+        let struck = |turn: Turn| [Fault::Error, Fault::Conflict, Fault::Throttle].map(|fault| turn.strikes(fault));
+        assert_eq!(struck(all.turn()), [false, true, false]);
+        assert_eq!(struck(all.turn().and(posts.turn())), [true, true, false]);
+        assert_eq!(struck(all.turn().and(users.turn())), [false, true, false]);
+        assert_eq!(struck(all.turn().and(users.turn()).and(posts.turn())), [true, true, false]);
+        assert_eq!((posts.time(Fault::DelayMs), users.time(Fault::DelayMs)), (Duration::from_millis(3), Duration::ZERO));
+        let refused = chaos.set("PostsTable:stale_ms=3").unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "chaos: PostsTable has no fault `stale_ms`; it has error, delay_ms, throttle, unprocessed, lost_answer, conflict"
+        );
     }
 
     #[test]

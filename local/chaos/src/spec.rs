@@ -37,6 +37,9 @@ const SERVICES: [(&str, &[Fault]); 4] = [
     ("streams", &[Error, DelayMs, Throttle, Duplicate, Reorder]),
 ];
 
+/// What can go wrong with one table: what is `dynamodb`'s, but that the replica is one of all tables.
+const TABLE: &[Fault] = &[Error, DelayMs, Throttle, Unprocessed, LostAnswer, Conflict];
+
 /// What can go wrong with a function. Events that may come twice are those of queues, streams, buckets and schedules.
 const FUNCTION: &[Fault] = &[Error, DelayMs, Throttle, Duplicate, LostAnswer, Kill];
 
@@ -122,7 +125,7 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    pub(crate) fn parse(text: &str, functions: &[String]) -> Result<Self, SpecError> {
+    pub(crate) fn parse(text: &str, functions: &[String], tables: &[String]) -> Result<Self, SpecError> {
         let mut values = BTreeMap::new();
         let mut seed = None;
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
@@ -135,7 +138,7 @@ impl Spec {
             }
             let (target, faults) =
                 part.split_once(':').ok_or_else(|| refused(format!("`{part}` is not `target:fault=value`, nor `seed=N`")))?;
-            let known = faults_of(target.trim(), functions)?;
+            let known = faults_of(target.trim(), functions, tables)?;
             for given in faults.split(',') {
                 let (fault, value) = fault(given.trim(), target.trim(), known)?;
                 if values.insert((target.trim().to_owned(), fault), value).is_some() {
@@ -196,15 +199,19 @@ fn refused(why: String) -> SpecError {
     SpecError(why)
 }
 
-fn faults_of(target: &str, functions: &[String]) -> Result<&'static [Fault], SpecError> {
+fn faults_of(target: &str, functions: &[String], tables: &[String]) -> Result<&'static [Fault], SpecError> {
     if let Some((_, faults)) = SERVICES.iter().find(|(service, _)| *service == target) {
         return Ok(faults);
     }
     if functions.iter().any(|function| function == target) {
         return Ok(FUNCTION);
     }
+    if tables.iter().any(|table| table == target) {
+        return Ok(TABLE);
+    }
     let services = SERVICES.map(|(service, _)| service).join(", ");
-    Err(refused(format!("there is no `{target}`; there are {services} and the functions {}", functions.join(", "))))
+    let tables = if tables.is_empty() { String::new() } else { format!(", and the tables {}", tables.join(", ")) };
+    Err(refused(format!("there is no `{target}`; there are {services} and the functions {}{tables}", functions.join(", "))))
 }
 
 fn fault(given: &str, target: &str, known: &[Fault]) -> Result<(Fault, f64), SpecError> {
@@ -227,7 +234,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Spec, SpecError> {
-        Spec::parse(text, &["notifications".to_owned()])
+        Spec::parse(text, &["notifications".to_owned()], &[])
     }
 
     #[test]

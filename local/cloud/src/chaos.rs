@@ -34,8 +34,16 @@ pub(crate) enum Refusal {
 
 /// What the place does to a request before it is looked at: it waits, and may refuse. The turn knows what else strikes it.
 pub(crate) async fn before(place: &Place) -> (Turn, Option<Refusal>) {
-    let turn = place.turn();
+    before_all(place, &[]).await
+}
+
+/// The same where the request comes to several places, one after the other.
+pub(crate) async fn before_all(place: &Place, others: &[Place]) -> (Turn, Option<Refusal>) {
+    let turn = others.iter().fold(place.turn(), |turn, other| turn.and(other.turn()));
     place.delay().await;
+    for other in others {
+        other.delay().await;
+    }
     let error = turn.strikes(Fault::Error).then_some(Refusal::Error);
     let refusal = error.or_else(|| turn.strikes(Fault::Throttle).then_some(Refusal::Throttle));
     (turn, refusal)

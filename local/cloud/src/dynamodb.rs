@@ -182,6 +182,16 @@ fn operation(target: &str) -> &str {
     target.rsplit('.').next().unwrap_or(target)
 }
 
+/// The names of all tables that a request is about.
+pub(crate) fn tables_of(body: &[u8]) -> BTreeSet<String> {
+    let Ok(request) = serde_json::from_slice::<Value>(body) else { return BTreeSet::new() };
+    let of_one = request["TableName"].as_str().map(str::to_owned);
+    let of_batch = request["RequestItems"].as_object().into_iter().flat_map(|tables| tables.keys().cloned());
+    let actions = request["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flat_map(|action| action.values());
+    let of_transaction = actions.filter_map(|action| action["TableName"].as_str().map(str::to_owned));
+    of_one.into_iter().chain(of_batch).chain(of_transaction).collect()
+}
+
 /// Whether an operation surely writes nothing.
 fn is_read(operation: &str) -> bool {
     ["BatchGet", "Describe", "Get", "List", "Query", "Scan", "TransactGet"].iter().any(|start| operation.starts_with(start))

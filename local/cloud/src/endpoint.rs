@@ -145,7 +145,8 @@ impl Endpoint {
             self.services.secrets.answer(action, &body).map(Body::from)
         } else if dynamodb::TARGET_PREFIXES.iter().any(|prefix| target.starts_with(prefix)) {
             let place = if target.starts_with(dynamodb::STREAMS_PREFIX) { &self.places.streams } else { &self.places.dynamodb };
-            let (turn, refusal) = chaos::before(place).await;
+            let tables = self.tables_that_may_fail(target, &body);
+            let (turn, refusal) = chaos::before_all(place, &tables).await;
             if let Some(refusal) = refusal {
                 return dynamodb::refuse(refusal, &turn, target, &body);
             }
@@ -158,6 +159,16 @@ impl Endpoint {
         } else {
             refuse(StatusCode::BAD_REQUEST, "UnknownOperationException", &format!("{target} is not emulated on this machine."))
         }
+    }
+
+    /// The tables that a request is about, if anything strikes single tables. They are targets by their logical ids, with which their
+    /// physical names end.
+    fn tables_that_may_fail(&self, target: &str, body: &[u8]) -> Vec<Place> {
+        if !self.services.chaos.strikes_tables() || target.starts_with(dynamodb::STREAMS_PREFIX) {
+            return Vec::new();
+        }
+        let logical_id = |name: &String| name.rsplit('-').next().map(str::to_owned);
+        dynamodb::tables_of(body).iter().filter_map(logical_id).map(|table| self.services.chaos.place(&table)).collect()
     }
 
     async fn buckets(self, request: Request, connection: &Scissors) -> Response {

@@ -18,6 +18,7 @@ use aws_sdk_s3::{
 };
 use bytes::Bytes;
 use thiserror::Error;
+use tintype_resilience::{Dependency, Guard};
 use tintype_tables::config::{Missing, variable};
 use tintype_telemetry as telemetry;
 
@@ -48,10 +49,18 @@ pub fn client(aws: &SdkConfig) -> Client {
     Client::from_conf(config)
 }
 
+fn guarded(client: &Client, dependency: &str) -> Client {
+    let guard = Guard::new(Dependency::new(dependency), ATTEMPT_TIMEOUT);
+    let config = client.config().to_builder().retry_partition(guard.retries()).interceptor(guard);
+    Client::from_conf(config.build())
+}
+
 /// A bucket, by its client and its name.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
+    /// What signs requests that others make: nothing stands before it, for nothing is asked of the bucket.
+    signer: Client,
     name: String,
 }
 
@@ -85,18 +94,18 @@ impl Object {
 impl Bucket {
     /// The bucket `name`.
     pub fn new(client: &Client, name: impl Into<String>) -> Self {
-        Self { client: client.clone(), name: name.into() }
+        Self { client: client.clone(), signer: client.clone(), name: name.into() }
     }
 
-    /// The bucket whose name is in environment variable `name`.
+    /// The bucket whose name is in environment variable `name`, behind a breaker of its own.
     pub fn from_env(client: &Client, name: &str) -> Result<Self, Missing> {
-        Ok(Self::new(client, variable(name)?))
+        Ok(Self { client: guarded(client, &name.to_lowercase()), signer: client.clone(), name: variable(name)? })
     }
 
     /// Lets whoever holds the answer put an object of exactly this type and size at `key`, for as long as `lifetime`.
     pub async fn presign_put(&self, key: &str, content_type: &str, bytes: u64, lifetime: Duration) -> Result<PresignedPut, Error> {
         let lifetime = PresigningConfig::expires_in(lifetime).map_err(|error| Error(error.to_string()))?;
-        let request = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
+        let request = self.signer.put_object().bucket(&self.name).key(key).content_type(content_type);
         let request = request.content_length(i64::try_from(bytes).unwrap_or(i64::MAX)).presigned(lifetime).await.map_err(failed)?;
         // In a function the SDK gives every request the trace that it belongs to: nobody has to send that, and a browser would have to ask.
         let headers = request.headers().filter(|(name, _)| is_signed(request.uri(), name));
@@ -107,7 +116,7 @@ impl Bucket {
     /// Lets whoever holds the answer, a URL, get the object at `key` for as long as `lifetime`.
     pub async fn presign_get(&self, key: &str, lifetime: Duration) -> Result<String, Error> {
         let lifetime = PresigningConfig::expires_in(lifetime).map_err(|error| Error(error.to_string()))?;
-        let request = self.client.get_object().bucket(&self.name).key(key).presigned(lifetime).await.map_err(failed)?;
+        let request = self.signer.get_object().bucket(&self.name).key(key).presigned(lifetime).await.map_err(failed)?;
         Ok(request.uri().to_owned())
     }
 

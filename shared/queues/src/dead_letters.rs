@@ -5,6 +5,8 @@ use aws_sdk_sqs::{Client, error::DisplayErrorContext, types::MessageAttributeVal
 use tintype_tables::config::{Missing, variable};
 use tintype_telemetry::{self as telemetry, Outcome};
 
+use crate::client;
+
 /// A dead-letter queue, by its client and its URL.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
@@ -20,7 +22,7 @@ impl DeadLetters {
 
     /// The queue whose URL is in environment variable `name`.
     pub fn from_env(aws: &SdkConfig, name: &str) -> Result<Self, Missing> {
-        Ok(Self::new(Client::new(aws), variable(name)?))
+        Ok(Self::new(client(aws, name), variable(name)?))
     }
 
     /// Puts a message aside with attribute `reason`. If that fails it comes again instead: nothing is lost.

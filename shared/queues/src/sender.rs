@@ -14,6 +14,8 @@ use tintype_core::{
 use tintype_tables::config::{Missing, variable};
 use tintype_telemetry as telemetry;
 
+use crate::client;
+
 /// The queue did not take a message, after retries.
 #[derive(Debug, Error)]
 #[error("a queue is unavailable: {0}")]
@@ -34,7 +36,7 @@ impl Sender {
 
     /// The queue whose URL is in environment variable `name`.
     pub fn from_env(aws: &SdkConfig, name: &str) -> Result<Self, Missing> {
-        Ok(Self::new(Client::new(aws), variable(name)?))
+        Ok(Self::new(client(aws, name), variable(name)?))
     }
 
     /// Sends an event, with the trace of what is being worked on.

@@ -10,6 +10,7 @@ pub mod counters;
 pub mod edge;
 pub mod feeds;
 pub mod graph;
+mod guarded;
 pub mod jobs;
 pub mod notifications;
 pub mod outbox;

@@ -13,7 +13,10 @@ use thiserror::Error;
 use tintype_telemetry as telemetry;
 use uuid::Uuid;
 
-use crate::config::{Missing, variable};
+use crate::{
+    config::{Missing, variable},
+    guarded::guarded,
+};
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -97,9 +100,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table whose name is in environment variable `variable`.
+    /// The table whose name is in environment variable `name`, behind a breaker of its own: one that fails must not shut the others. Of
+    /// `client` it has all but what stands before another table.
     pub fn from_env(client: &Client, name: &str) -> Result<Self, Missing> {
-        Ok(Self { client: client.clone(), name: variable(name)? })
+        Ok(Self { client: guarded(client, &name.to_lowercase()), name: variable(name)? })
     }
 
     /// Opens the connection while the function initialises, so that the first request does not pay for it. A failure is left to that request.
@@ -179,8 +183,8 @@ impl Table {
         Ok(())
     }
 
-    /// Does all `writes`, or none. If another transaction is at one of the items just now, or one of them is throttled, it is tried
-    /// again: the SDK itself does that with single writes only.
+    /// Does all `writes`, or none. If another transaction is at one of the items just now, it is tried again: the SDK itself does that with
+    /// single writes only. Such rivals are no failure of the table, and not paid from its budget of retries.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), Error> {
         // The same for all attempts: one may have been done whose answer was lost, and its own conditions would then fail the next.
         let token = Uuid::now_v7().to_string();
@@ -264,21 +268,29 @@ where
 
 /// A transaction cancelled by a condition is an answer; by anything else it is a failure that may pass.
 fn refused<R: std::fmt::Debug + 'static>(error: SdkError<TransactWriteItemsError, R>) -> Error {
-    let failed: Vec<bool> = reasons(&error).iter().map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect();
+    let reasons = error.as_service_error().map_or(&[][..], reasons);
+    let failed: Vec<bool> = reasons.iter().map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect();
     if failed.contains(&true) { Error::Condition(failed) } else { failure(error) }
 }
 
+/// A rival at the same item, as a reason of a cancelled transaction.
+pub(crate) const CONFLICT: &str = "TransactionConflict";
+
 /// Whether a transaction was cancelled by what others do with the same items, and by nothing else: a condition, or an item too large.
 fn may_pass<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    let mut codes = reasons(error).iter().filter_map(CancellationReason::code).filter(|code| *code != "None").peekable();
-    codes.peek().is_some() && codes.all(|code| PASSING.contains(&code))
+    let mut codes = error.as_service_error().map(codes).into_iter().flatten().peekable();
+    codes.peek().is_some() && codes.all(|code| code == CONFLICT)
+}
+
+/// What was in the way of a cancelled transaction; nothing if something else went wrong.
+pub(crate) fn codes(error: &TransactWriteItemsError) -> impl Iterator<Item = &str> {
+    reasons(error).iter().filter_map(CancellationReason::code).filter(|code| *code != "None")
 }
 
 /// Why a transaction was cancelled, write by write; empty if something else went wrong.
-fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationReason] {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+fn reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {
+    match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
         _ => &[],
     }
 }
@@ -297,7 +309,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::writes;
+    use crate::{guarded, writes};
 
     fn items(count: usize) -> Vec<Item> {
         (0..count).map(|index| Key::new("p", format!("{index:03}")).item()).collect()
@@ -311,15 +323,22 @@ mod tests {
 
     #[test]
     fn a_transaction_is_tried_again_if_only_others_stand_in_its_way() {
-        for passing in
-            [&["None", "TransactionConflict"][..], &["ThrottlingError", "TransactionConflict"], &["ProvisionedThroughputExceeded"]]
-        {
-            assert!(may_pass(&cancelled(passing)), "{passing:?}");
+        let throttled = |error: SdkError<TransactWriteItemsError, ()>| guarded::is_throttled(error.as_service_error().unwrap());
+        for rivals in [&["None", "TransactionConflict"][..], &["TransactionConflict", "TransactionConflict"]] {
+            assert!(may_pass(&cancelled(rivals)) && !throttled(cancelled(rivals)), "{rivals:?}");
         }
-        for lasting in
-            [&["ConditionalCheckFailed", "TransactionConflict"][..], &["None", "ItemCollectionSizeLimitExceeded"], &["None"], &[]]
-        {
-            assert!(!may_pass(&cancelled(lasting)), "{lasting:?}");
+        // The SDK's retries, and its budget, are for these.
+        for too_much in [&["ThrottlingError", "TransactionConflict"][..], &["None", "ProvisionedThroughputExceeded"]] {
+            assert!(throttled(cancelled(too_much)) && !may_pass(&cancelled(too_much)), "{too_much:?}");
+        }
+        for lasting in [
+            &["ConditionalCheckFailed", "TransactionConflict"][..],
+            &["ThrottlingError", "ConditionalCheckFailed"],
+            &["None", "ItemCollectionSizeLimitExceeded"],
+            &["None"],
+            &[],
+        ] {
+            assert!(!may_pass(&cancelled(lasting)) && !throttled(cancelled(lasting)), "{lasting:?}");
         }
     }
 

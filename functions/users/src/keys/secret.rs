@@ -1,7 +1,10 @@
 //! The secret that Secrets Manager generated, and its versions.
 
+use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
 use thiserror::Error;
+use tintype_resilience::{Dependency, Guard};
+use tintype_tables::config::ATTEMPT_TIMEOUT;
 
 /// Why the secret can't be had: the function can't start without it.
 #[derive(Debug, Error)]
@@ -20,6 +23,13 @@ pub(crate) enum SecretError {
 pub(crate) struct Secret {
     pub(crate) client: aws_sdk_secretsmanager::Client,
     pub(crate) arn: String,
+}
+
+/// The client that reads the secret, behind a breaker of its own.
+pub(crate) fn client(aws: &SdkConfig) -> aws_sdk_secretsmanager::Client {
+    let guard = Guard::new(Dependency::new("token_secret"), ATTEMPT_TIMEOUT);
+    let config = aws_sdk_secretsmanager::config::Builder::from(aws).retry_partition(guard.retries()).interceptor(guard);
+    aws_sdk_secretsmanager::Client::from_conf(config.build())
 }
 
 /// The secret's versions, by their stages.

@@ -59,7 +59,7 @@ impl Host {
                 Ok(())
             }
         });
-        let chaos = Chaos::new([]);
+        let chaos = Chaos::with_tables([], ["PostsTable".to_owned(), "UsersTable".to_owned()]);
         let buckets =
             Buckets::open(&state.path("buckets"), &buckets(), state.control(), &credentials, deliver, chaos.place("s3")).await.unwrap();
         let database = dynamodb::open(&state.path("dynamodb.db"), &[posts_table()]).unwrap();

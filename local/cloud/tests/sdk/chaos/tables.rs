@@ -239,3 +239,27 @@ async fn a_transaction_whose_answer_was_lost_is_done_once_by_the_sdks_next_attem
     let counted = client.get_item().table_name(TABLE).set_key(Some(item("one"))).send().await.unwrap().item.unwrap();
     assert_eq!(counted["n"], AttributeValue::N("1".to_owned()));
 }
+
+/// A table that fails leaves the others alone, whichever way it is asked.
+#[tokio::test]
+async fn one_table_fails_by_itself() {
+    let host = Host::start().await;
+    let client = client(&host);
+    let transact = async || client.transact_write_items().transact_items(put("one")).send().await;
+    host.chaos.set("UsersTable:error=1,throttle=1,delay_ms=600000").unwrap();
+    assert!(!exists(&client, "one").await);
+    assert_eq!(write_batch(&client, 2).await.unwrap(), [] as [String; 0]);
+    transact().await.unwrap();
+
+    host.chaos.set("PostsTable:error=1").unwrap();
+    let code = |error: Option<&str>| error.map(str::to_owned);
+    let get = client.get_item().table_name(TABLE).set_key(Some(item("one"))).send().await.unwrap_err();
+    assert_eq!(code(get.code()).as_deref(), Some("InternalServerError"));
+    assert_eq!(code(write_batch(&client, 2).await.unwrap_err().code()).as_deref(), Some("InternalServerError"));
+    assert_eq!(code(transact().await.unwrap_err().code()).as_deref(), Some("InternalServerError"));
+    host.chaos.set("PostsTable:throttle=1").unwrap();
+    assert_eq!(code(transact().await.unwrap_err().code()).as_deref(), Some("TransactionCanceledException"));
+    client.list_tables().send().await.unwrap();
+    host.chaos.set("").unwrap();
+    assert!(exists(&client, "one").await);
+}
