@@ -23,6 +23,7 @@ mod export;
 mod feed;
 mod follows;
 mod graph;
+mod home;
 mod idempotency;
 mod leaks;
 mod likes;

@@ -12,6 +12,7 @@ mod comments;
 mod crashes;
 mod demo;
 mod graph;
+mod home;
 mod leaving;
 mod likes;
 mod notifications;

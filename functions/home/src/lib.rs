@@ -1,7 +1,13 @@
-//! Health, the API's own description, and what is said of a route that does not exist.
+//! Home; health, the API's own description, and what is said of a route that does not exist.
 //!
 //! The gateway sends here whatever no other route takes, rather than refusing it by itself: so that addresses which try one path after
 //! the other are counted, and banned. The answer is the one that it would give (`MISSING_AUTHENTICATION_TOKEN`), by the edge's fallback.
+
+mod home;
+mod lambda;
+mod section;
+
+pub use home::Home;
 
 use aws_sdk_dynamodb::Client;
 use axum::{
@@ -11,8 +17,10 @@ use axum::{
 };
 use lambda_http::Error;
 use serde::Serialize;
+use tintype_auth::Verifier;
+use tintype_edge::Edge;
 use tintype_guard::Guard;
-use tintype_tables::config;
+use tintype_tables::{Table, config};
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,16 +29,28 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 /// Runs the function until its environment ends.
 pub async fn run() -> Result<(), Error> {
-    let guard = Guard::from_env(&Client::new(&config::aws().await));
-    if let Some(table) = guard.table() {
-        table.warm().await;
-    }
-    tintype_edge::serve("home", router(), guard).await
+    let aws = config::aws().await;
+    let client = Client::new(&aws);
+    let guard = Guard::from_env(&client);
+    let warm = async {
+        if let Some(table) = guard.table() {
+            table.warm().await;
+        }
+    };
+    let (home, ()) = tokio::join!(Home::from_env(&aws), warm);
+    let router = router(home?);
+    // Behind the gateway its authorizer has said who calls. `cargo lambda watch` has none, but one environment for all functions: there
+    // tokens are verified here.
+    let edge = match Table::from_env(&client, "USERS_TABLE") {
+        Ok(users) => Edge::of(Verifier::new(users), guard),
+        Err(_) => guard.into(),
+    };
+    tintype_edge::serve("home", router, edge).await
 }
 
 /// The function's routes.
-pub fn router() -> Router {
-    api().split_for_parts().0
+pub fn router(home: Home) -> Router {
+    api().split_for_parts().0.with_state(home)
 }
 
 /// What the function's routes say of themselves.
@@ -38,8 +58,8 @@ pub fn openapi() -> OpenApi {
     api().into_openapi()
 }
 
-fn api() -> OpenApiRouter {
-    OpenApiRouter::default().routes(routes!(health)).routes(routes!(document))
+fn api() -> OpenApiRouter<Home> {
+    OpenApiRouter::default().routes(routes!(home::home)).routes(routes!(health)).routes(routes!(document))
 }
 
 /// That the API answers.
@@ -75,7 +95,7 @@ mod tests {
 
     async fn respond(event: &str) -> Response {
         let event = lambda_http::request::from_str(event).unwrap();
-        tintype_edge::answer("home", tintype_edge::service(router(), None), event).await
+        tintype_edge::answer("home", tintype_edge::service(router(home::tests::asking_nobody()), None), event).await
     }
 
     fn event(name: &str) -> String {

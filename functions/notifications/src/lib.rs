@@ -3,14 +3,15 @@
 mod list;
 mod reading;
 mod sight;
+mod summary;
 
 use aws_sdk_dynamodb::Client;
-use axum::Router;
+use axum::{Router, routing::get};
 use lambda_http::Error;
 use tintype_auth::Verifier;
 use tintype_buckets::PrivateMedia;
 use tintype_tables::{Table, config};
-use utoipa::openapi::OpenApi;
+use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What the function works with.
@@ -51,8 +52,17 @@ pub fn openapi() -> OpenApi {
 }
 
 fn api() -> OpenApiRouter<Stores> {
-    OpenApiRouter::default().routes(routes!(list::list)).routes(routes!(reading::unread_count)).routes(routes!(reading::read))
+    OpenApiRouter::with_openapi(Parts::openapi())
+        .routes(routes!(list::list))
+        .routes(routes!(reading::unread_count))
+        .routes(routes!(reading::read))
+        .route("/notifications/summary", get(summary::summary))
 }
+
+/// What no route of the gateway answers by itself, but `home` does in its answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(summary::Summary)))]
+struct Parts;
 
 #[cfg(test)]
 mod tests;

@@ -91,9 +91,17 @@ pub(crate) async fn list(
     let viewer = viewer.user_id;
     let page = page.of(format!("notifications {viewer}"), notifications::is_place)?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
-    let (views, next) = read(&stores, viewer, page.after.clone(), page.limit, &private).await?;
+    let Read { views, next, .. } = read(&stores, viewer, page.after.clone(), page.limit, &private).await?;
     telemetry::field("notifications.items", views.len());
     Ok(page.answer("/notifications", views, next))
+}
+
+/// A page that was read.
+pub(crate) struct Read {
+    pub(crate) views: Vec<NotificationView>,
+    pub(crate) next: Option<String>,
+    /// Once what is gone is removed, as far as this page has met it.
+    pub(crate) inbox: Inbox,
 }
 
 pub(crate) async fn read(
@@ -102,9 +110,9 @@ pub(crate) async fn read(
     after: Option<String>,
     limit: usize,
     private: &Keyring<'_>,
-) -> Result<(Vec<NotificationView>, Option<String>), Error> {
+) -> Result<Read, Error> {
     let table = &stores.notifications;
-    let (inbox, mut page) = try_join!(notifications::state(table, viewer), notifications::page(table, viewer, after, limit))?;
+    let (mut inbox, mut page) = try_join!(notifications::state(table, viewer), notifications::page(table, viewer, after, limit))?;
     let mut views = Vec::with_capacity(limit);
     let mut removed = 0;
     for round in 1.. {
@@ -127,7 +135,10 @@ pub(crate) async fn read(
         }
         page = notifications::page(table, viewer, page.next, limit - views.len()).await?;
     }
-    Ok((views, page.next))
+    if removed > 0 {
+        inbox = notifications::state(table, viewer).await?;
+    }
+    Ok(Read { views, next: page.next, inbox })
 }
 
 fn view(note: &Note, actors: &[Author], sight: &Sight, inbox: &Inbox, private: &Keyring<'_>) -> NotificationView {

@@ -111,6 +111,30 @@ async fn the_number_of_unread_ones_costs_half_a_read_unit() {
     assert_eq!(observe(line, Box::pin(asked), |_| Outcome::Ok).await, (json!({"count": 3}), 0.5, 0.0));
 }
 
+/// What home asks: the page's own reads tell how much is new as well.
+#[tokio::test]
+async fn a_summary_costs_no_more_than_the_list_that_is_in_it() {
+    let cost = async |path: &str| {
+        let stores = stores().await;
+        for _ in 0..3 {
+            tell(&stores, Kind::Follow, Subject::Person).await;
+        }
+        let line = Work { service: "test", operation: "test".to_owned(), request_id: String::new(), trace_id: String::new() };
+        let asked = async {
+            let event = std::fs::read_to_string(format!("{}/../../events/notifications/list.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+            let (mut parts, _) = lambda_http::request::from_str(&event).unwrap().into_parts();
+            parts.uri = path.parse().unwrap();
+            let answer = tintype_edge::service(router(stores), None).oneshot(Request::from_parts(parts, Body::empty())).await.unwrap();
+            (body(answer).await, number("dynamodb.read_units"))
+        };
+        observe(line, Box::pin(asked), |_| Outcome::Ok).await
+    };
+    let ((list, of_list), (summary, of_summary)) = (cost("/notifications?limit=5").await, cost("/notifications/summary?limit=5").await);
+    assert_eq!((&list["items"], of_list), (&summary["latest"], of_summary));
+    // Nobody is known of those who follow: nothing is shown, but one group is new.
+    assert_eq!(summary, json!({"unread_count": 1, "latest": []}));
+}
+
 #[tokio::test]
 async fn what_is_about_the_gone_is_not_shown_and_one_request_removes_so_many_of_it() {
     let stores = stores().await;
@@ -119,8 +143,8 @@ async fn what_is_about_the_gone_is_not_shown_and_one_request_removes_so_many_of_
     }
     for left in [15, 0] {
         let private = stores.media.keyring().await.unwrap();
-        let (views, next) = list::read(&stores, viewer(), None, 50, &private).await.unwrap();
-        assert_eq!((views.len(), next), (0, None));
+        let read = list::read(&stores, viewer(), None, 50, &private).await.unwrap();
+        assert_eq!((read.views.len(), read.next, read.inbox.unread), (0, None, left as u64));
         assert_eq!(notes(&stores).await.len(), left);
         assert_eq!(notifications::state(&stores.notifications, viewer()).await.unwrap().unread, left as u64);
     }

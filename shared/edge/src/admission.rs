@@ -15,7 +15,10 @@ use lambda_http::request::RequestContext;
 use tintype_guard::{Address, Allowance, Class, Exceeded, Guard, Policy};
 use tintype_telemetry as telemetry;
 
-use crate::{problem::Problem, viewer::Caller};
+use crate::{
+    problem::Problem,
+    viewer::{self, Caller},
+};
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -73,6 +76,11 @@ pub(crate) async fn admit(guard: Arc<Guard>, mut request: Request, next: Next) -
         extensions.insert(caller);
     }
 
+    // One request of a person is one, however many functions it takes.
+    if let Some(aggregator) = viewer::aggregator(request.extensions()) {
+        telemetry::field("aggregator", aggregator);
+        return next.run(request).await;
+    }
     if may_be_banned(request.method(), route.as_deref(), class)
         && person.is_none()
         && let Some(left) = guard.banned(address).await
@@ -123,7 +131,7 @@ fn banned(left: Duration) -> Problem {
 }
 
 /// What the gateway saw.
-fn source_ip(context: Option<&RequestContext>) -> Option<&str> {
+pub fn source_ip(context: Option<&RequestContext>) -> Option<&str> {
     match context? {
         RequestContext::ApiGatewayV1(context) => context.identity.source_ip.as_deref(),
         RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),

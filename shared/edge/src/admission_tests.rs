@@ -15,8 +15,8 @@ use axum::{
     routing::{get, post, put},
 };
 use serde_json::{Value, json};
-use tintype_auth::Verifier;
-use tintype_core::Time;
+use tintype_auth::{Identity, Verifier};
+use tintype_core::{SessionId, Time, UserId};
 use tintype_tables::Table;
 
 use super::*;
@@ -109,6 +109,31 @@ async fn an_answer_says_what_is_left_of_whose_quota() {
     edges.answer("log-in", |_| {}).await;
     let person = "USER#0193a1f0-0000-7000-8000-00000000000b LIMIT#writes".to_owned();
     assert_eq!(edges.written(), [person, format!("{ADDRESS} LIMIT#sign-ins")]);
+}
+
+#[tokio::test]
+async fn what_one_of_our_functions_asks_for_somebody_counts_against_nobody() {
+    let edges = Edges { is_spent: true, banned_until: Some(Time::now().as_millis() + 90_500), ..Edges::default() };
+    let asked_by_home = |event: &mut Value| {
+        let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Time::now().as_seconds() + 60 };
+        event["requestContext"]["authorizer"] = json!(crate::on_behalf_of(&identity, "home"));
+    };
+    let response = edges.answer("follow", asked_by_home).await;
+    assert_eq!((response.status().as_u16(), header(&response, "ratelimit")), (200, None));
+    assert!(edges.written().is_empty());
+    assert_eq!(edges.answer("follow", |_| {}).await.status(), 429, "a person who asks by themselves is counted");
+}
+
+#[tokio::test]
+async fn no_header_says_that_one_of_our_functions_asks() {
+    let edges = Edges { is_spent: true, ..Edges::default() };
+    let response = edges
+        .answer("follow", |event| {
+            event["headers"]["aggregated"] = json!("home");
+            event["multiValueHeaders"]["aggregated"] = json!(["home"]);
+        })
+        .await;
+    assert_eq!(response.status(), 429);
 }
 
 #[tokio::test]

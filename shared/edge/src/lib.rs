@@ -13,7 +13,7 @@ mod sight;
 mod validation;
 mod viewer;
 
-pub use admission::{ClientAddress, Guarded};
+pub use admission::{ClientAddress, Guarded, source_ip};
 pub use body::{Body, MOST_BODY_BYTES, Parameters, PathId};
 pub use idempotency::{Claims, Creation, IdempotencyKey, Made, Once, REPLAYED};
 pub use pages::{List, PageRequest, Paging};
@@ -21,7 +21,7 @@ pub use problem::{FieldError, Problem, ProblemBody};
 pub use server::{Edge, answer, serve, service};
 pub use sight::{open_to, post_open_to};
 pub use validation::Checks;
-pub use viewer::{MaybeViewer, Viewer};
+pub use viewer::{MaybeViewer, Viewer, on_behalf_of};
 
 /// The wording of answers that several routes give, for their documentation.
 pub mod responses {

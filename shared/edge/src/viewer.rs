@@ -1,6 +1,6 @@
 //! Who is calling: from the gateway's authorizer where it was asked, else from the token itself, by the same code.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use axum::extract::FromRequestParts;
@@ -11,6 +11,9 @@ use tintype_auth::{AuthError, Identity, Verifier, bearer};
 use tintype_core::{Time, UserId};
 
 use crate::problem::Problem;
+
+/// Which function asks, in an authorizer's context that is none.
+const AGGREGATED: &str = "aggregated";
 
 /// The person who calls; without one the answer is 401.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +89,24 @@ impl From<AuthError> for Unidentified {
     fn from(error: AuthError) -> Self {
         Self { is_forged: matches!(error, AuthError::Refused), problem: error.into() }
     }
+}
+
+/// What a function says in an authorizer's place when it asks another one for somebody: the same, and who asks.
+///
+/// The edge of the one that is asked believes it, as it believes the gateway: nobody else can send it an event with such a context.
+pub fn on_behalf_of(identity: &Identity, aggregator: &str) -> HashMap<&'static str, String> {
+    HashMap::from([
+        ("user_id", identity.user_id.to_string()),
+        ("session_id", identity.session_id.to_string()),
+        ("exp", identity.expires_at.to_string()),
+        (AGGREGATED, aggregator.to_owned()),
+    ])
+}
+
+/// The function of ours that asks for somebody, if it is one: its own edge has counted them, and let them pass.
+pub(crate) fn aggregator(extensions: &Extensions) -> Option<&str> {
+    let RequestContext::ApiGatewayV1(context) = extensions.get()? else { return None };
+    context.authorizer.fields.get(AGGREGATED)?.as_str()
 }
 
 /// What `functions/authorizer` put into its answer's context.

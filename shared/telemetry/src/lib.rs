@@ -7,7 +7,7 @@
 use std::{
     cell::RefCell,
     future::Future,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
@@ -90,6 +90,11 @@ pub fn number(name: &str) -> f64 {
 /// Says what the work turned out to be, where it is only known once it has begun.
 pub fn operation(name: &str) {
     let _ = LINE.try_with(|line| name.clone_into(&mut line.borrow_mut().work.operation));
+}
+
+/// How long the current work has been going on; nothing outside of one.
+pub fn elapsed() -> Duration {
+    LINE.try_with(|line| line.borrow().started.elapsed()).unwrap_or_default()
 }
 
 /// The current work's trace id; empty outside of one.

@@ -74,6 +74,9 @@ fn every_function_is_there_with_its_environment() {
     let posts_queue = ("POSTS_QUEUE_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsQueue");
     let posts_dlq = ("POSTS_DLQ_URL", "http://127.0.0.1:4566/000000000000/tintype-PostsDlq");
     let exports = ("EXPORTS_BUCKET", "tintype-exports-000000000000-us-east-1");
+    let feed_function = ("FEED_FUNCTION", "tintype-feed");
+    let notifications_function = ("NOTIFICATIONS_FUNCTION", "tintype-notifications");
+    let users_function = ("USERS_FUNCTION", "tintype-users");
     let edge = ("EDGE_TABLE", "tintype-EdgeTable");
     let origin = "{{resolve:secretsmanager:arn:aws:secretsmanager:us-east-1:000000000000:secret:tintype-OriginSecret-000000}}";
     let origin = ("ORIGIN_SECRET", origin);
@@ -101,7 +104,7 @@ fn every_function_is_there_with_its_environment() {
         ("feed", 10, limited(vec![users, posts, comments, feeds, media])),
         ("comments", 10, limited(vec![users, posts, comments])),
         ("comments-worker", 60, vec![posts, comments, users_queue, comments_dlq]),
-        ("home", 10, vec![edge, origin]),
+        ("home", 10, limited(vec![feed_function, notifications_function, users_function])),
     ];
     assert_eq!(deployment.functions.len(), expected.len());
     for (binary, timeout, environment) in expected {
@@ -186,6 +189,7 @@ fn every_route_is_there_and_asks_the_authorizer_where_it_must() {
         ("notifications", "GET /notifications", true),
         ("notifications", "GET /notifications/unread-count", true),
         ("notifications", "PUT /notifications/read", true),
+        ("home", "GET /home", true),
         ("home", "GET /health", false),
         ("home", "GET /openapi.json", false),
         ("home", "ANY /{proxy+}", false),

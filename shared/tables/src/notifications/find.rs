@@ -24,6 +24,11 @@ pub async fn state(table: &Table, recipient: UserId) -> Result<Inbox, Error> {
 /// are counted, and the answer is kept: once for each that goes.
 pub async fn unread(table: &Table, recipient: UserId, now: Time) -> Result<u64, Error> {
     let Some(state) = table.get::<Inbox>(&state_key(recipient), false).await? else { return Ok(0) };
+    unread_of(table, recipient, &state, now).await
+}
+
+/// The same, of a state that was read already: it costs no more.
+pub async fn unread_of(table: &Table, recipient: UserId, state: &Inbox, now: Time) -> Result<u64, Error> {
     match state.unread_since.filter(|since| now.since(*since) > LIFETIME) {
         Some(_) => mark_read(table, recipient, now.minus(LIFETIME)).await,
         None => Ok(state.unread),

@@ -35,7 +35,7 @@ use crate::{
 };
 
 pub use change::{TAKEN_BACK_AT_ONCE, drop_note, mark_read, remove_some, take_back, tell};
-pub use find::{After, Found, about, by_actor, causes_by, page, state, unread};
+pub use find::{After, Found, about, by_actor, causes_by, page, state, unread, unread_of};
 
 /// How much longer a cause is kept than its notification: the table forgets what has expired within two days, in any order.
 const CAUSE_REMAINS: Duration = Duration::from_hours(7 * 24);
