@@ -4,6 +4,7 @@
 
 pub(crate) mod among;
 pub mod batches;
+pub mod cards;
 pub mod comments;
 pub mod config;
 pub mod counters;
@@ -11,6 +12,7 @@ pub mod edge;
 pub mod feeds;
 pub mod graph;
 pub mod jobs;
+pub mod memory;
 pub mod notifications;
 pub mod outbox;
 pub mod popular;
