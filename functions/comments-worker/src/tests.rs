@@ -93,7 +93,7 @@ impl Tables {
     }
 
     async fn delete(&self, comment: &Comment) -> bool {
-        delete(&self.comments, comment.id, Time::now()).await.unwrap()
+        delete(&self.comments, comment.id, None, Time::now()).await.unwrap()
     }
 
     /// What the worker does when it is told that a comment is deleted.

@@ -78,11 +78,16 @@ impl Census {
     }
 
     pub(super) fn likes(&self) -> usize {
-        self.0.keys().filter(|(pk, _)| pk.starts_with("VIEWER#")).count()
+        self.0.keys().filter(|(_, sk)| sk.starts_with("LIKED#")).count()
     }
 
+    /// All but the traces of who wrote last, which expire by themselves.
     pub(super) fn rows(&self) -> usize {
-        self.0.len()
+        self.0.len() - self.traces()
+    }
+
+    pub(super) fn traces(&self) -> usize {
+        self.0.keys().filter(|(_, sk)| sk.starts_with("WROTE#")).count()
     }
 
     pub(super) fn json(&self) -> String {
