@@ -300,6 +300,7 @@ async fn of_a_person_who_leaves_no_comment_and_no_like_is_left_and_others_counts
     let census = tables.census().await;
     census.is_exact();
     assert!(!census.json().contains(&ada.to_string()) && !census.json().contains(&own.to_string()), "{}", census.json());
+    assert!(!census.has_trace_of(ada) && census.has_trace_of(bob));
     // His and cyd's comments, each with his reply.
     assert_eq!(number_now(&tables.comments, his).await.unwrap(), 4);
     // A second time there is nothing to do.

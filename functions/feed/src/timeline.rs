@@ -40,12 +40,22 @@ pub(crate) async fn read(
     let (mut page, fences) = try_join!(entries(tables, viewer, after, limit), visibility::fences_of(&tables.users, viewer))?;
     let now = Time::now();
     let mut views = Vec::with_capacity(limit);
+    let mut start = None;
     for round in 1.. {
         let visible = page.items.iter().filter(|entry| !fences.contains(&entry.author_id) && !entry.has_expired(now));
-        views.extend(hydrate(tables, viewer, visible, private).await?);
+        match hydrate(tables, viewer, visible, private).await {
+            Ok(more) => views.extend(more),
+            // What there is already is a page, too: the next one begins with what can't be read.
+            Err(Error::Unavailable(why)) if !views.is_empty() => {
+                degrade("posts", why);
+                return Ok((views, start));
+            }
+            Err(error) => return Err(error),
+        }
         if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {
             break;
         }
+        start.clone_from(&page.next);
         page = entries(tables, viewer, page.next, limit - views.len()).await?;
     }
     Ok((views, page.next))
@@ -90,10 +100,17 @@ async fn hydrate(
 async fn own_posts(tables: &Tables, ids: &[PostId], are_all: bool) -> Result<HashMap<PostId, Arc<Post>>, Error> {
     match tables.cards.own_posts(&tables.posts, ids).await {
         Err(Error::Unavailable(why)) if !are_all => {
-            telemetry::degrade("posts");
-            telemetry::field("degraded.error", why);
+            degrade("posts", why);
             Ok(HashMap::new())
         }
         result => result,
     }
 }
+
+fn degrade(what: &str, why: String) {
+    telemetry::degrade(what);
+    telemetry::field("degraded.error", why);
+}
+
+#[cfg(test)]
+mod tests;

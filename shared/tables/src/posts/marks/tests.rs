@@ -158,6 +158,28 @@ async fn what_was_made_of_twenty_posts_costs_half_a_unit_for_each_count_and_litt
 }
 
 #[tokio::test]
+async fn it_is_known_for_a_moment_that_somebody_has_liked_a_post_or_ceased_to_and_no_longer() {
+    let (table, ada) = (empty_table().await, UserId::new());
+    let posts: Vec<Post> = (0..4).map(|_| post()).collect();
+    let [liked, unliked, saved, neither] = [0, 1, 2, 3].map(|number| posts[number].id);
+    let (ids, now) = ([liked, unliked, saved, neither], Time::now());
+    for post in &posts[..2] {
+        like(&table, post, ada, now.minus(JUST_NOW)).await.unwrap();
+    }
+    let look = async |now| super::on_page(&table, ada, &ids, now).await.unwrap();
+    assert!(look(now).await.just_now.is_empty(), "it is long ago");
+    super::unlike(&table, liked, ada, now).await.unwrap();
+    like(&table, &posts[0], ada, now).await.unwrap();
+    super::unlike(&table, unliked, ada, now).await.unwrap();
+    save(&table, saved, ada, now).await.unwrap();
+    let page = look(now).await;
+    assert_eq!(page.just_now, HashSet::from([liked, unliked]));
+    assert_eq!(ids.map(|id| (page.marks[&id].liked, page.marks[&id].saved)), [(true, false), (false, false), (false, true), (false, false)]);
+    let later = look(now.plus(JUST_NOW)).await;
+    assert_eq!((later.just_now, later.marks), (HashSet::new(), page.marks));
+}
+
+#[tokio::test]
 async fn whoever_likes_twice_has_liked_once_and_takes_it_back_once() {
     let (table, post, ada) = (empty_table().await, post(), UserId::new());
     assert!(!unlike(&table, post.id, ada).await.unwrap());
@@ -393,6 +415,9 @@ async fn of_a_person_who_leaves_all_marks_go_and_counts_stay_exact() {
         like(&table, post, ada, Time::now()).await.unwrap();
         like(&table, post, bob, Time::now()).await.unwrap();
         save(&table, post.id, ada, Time::now()).await.unwrap();
+    }
+    for post in &posts[..2] {
+        assert!(unlike(&table, post.id, ada).await.unwrap());
     }
     let mut rounds = 0;
     while !take_back_all(&table, ada, Instant::now()).await.unwrap() {
