@@ -29,6 +29,7 @@ mod leaks;
 mod likes;
 mod limits;
 mod log_ins;
+mod memory;
 mod mutes;
 mod notifications;
 mod openapi;

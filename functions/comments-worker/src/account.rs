@@ -80,18 +80,19 @@ async fn unwrite(sweep: &Sweep<'_>, user: UserId, key: Key) -> Result<bool, Fail
     let Some(remains) = removal::at(sweep.comments, key).await?.filter(|remains| remains.author == Some(user)) else { return Ok(false) };
     telemetry::count("removal.written", 1);
     // As if they had deleted it themselves: the counts are right, and whoever was told of it is no longer.
-    if !comments::delete(sweep.comments, remains.comment, Time::now()).await? {
+    if !comments::delete(sweep.comments, remains.comment, None, Time::now()).await? {
         // A reply to what is deleted is counted no more, and goes with that; or now.
         sweep.uncounted(&remains).await?;
     }
     Ok(true)
 }
 
-/// What the person likes; `false` if the time was up before.
+/// What the person likes, and the traces of what they wrote last; `false` if the time was up before.
 async fn liked(sweep: &Sweep<'_>, user: UserId) -> Result<bool, Failure> {
     loop {
         let found = removal::likes_by(sweep.comments, user, PAGE).await?;
         if found.is_empty() {
+            while removal::remove_traces(sweep.comments, user, PAGE).await? {}
             return Ok(true);
         }
         telemetry::count("removal.likes", found.len());

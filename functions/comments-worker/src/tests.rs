@@ -93,7 +93,7 @@ impl Tables {
     }
 
     async fn delete(&self, comment: &Comment) -> bool {
-        delete(&self.comments, comment.id, Time::now()).await.unwrap()
+        delete(&self.comments, comment.id, None, Time::now()).await.unwrap()
     }
 
     /// What the worker does when it is told that a comment is deleted.
@@ -300,6 +300,7 @@ async fn of_a_person_who_leaves_no_comment_and_no_like_is_left_and_others_counts
     let census = tables.census().await;
     census.is_exact();
     assert!(!census.json().contains(&ada.to_string()) && !census.json().contains(&own.to_string()), "{}", census.json());
+    assert!(!census.has_trace_of(ada) && census.has_trace_of(bob));
     // His and cyd's comments, each with his reply.
     assert_eq!(number_now(&tables.comments, his).await.unwrap(), 4);
     // A second time there is nothing to do.

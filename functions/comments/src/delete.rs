@@ -33,7 +33,7 @@ pub(crate) async fn delete_comment(
 ) -> Result<StatusCode, Problem> {
     permit(&stores, comment_id, viewer.user_id).await?;
     // `false`: another request has deleted it since it was read.
-    let is_deleted = comments::delete(&stores.comments, comment_id, Time::now()).await?;
+    let is_deleted = comments::delete(&stores.comments, comment_id, Some(viewer.user_id), Time::now()).await?;
     if is_deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
 }
 

@@ -14,7 +14,7 @@ mod writing;
 use axum::Router;
 use lambda_http::Error;
 use tintype_auth::Verifier;
-use tintype_tables::{Table, config};
+use tintype_tables::{Table, cards::Cards, config};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -27,6 +27,8 @@ pub struct Stores {
     posts: Table,
     /// The comments.
     comments: Table,
+    /// What is remembered of people.
+    cards: Cards,
 }
 
 /// Runs the function until its environment ends.
@@ -37,6 +39,7 @@ pub async fn run() -> Result<(), Error> {
         users: Table::from_env(&tables, "USERS_TABLE")?,
         posts: Table::from_env(&tables, "POSTS_TABLE")?,
         comments: Table::from_env(&tables, "COMMENTS_TABLE")?,
+        cards: Cards::from_env()?,
     };
     stores.comments.warm().await;
     let verifier = Verifier::new(stores.users.clone());

@@ -10,12 +10,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde_json::{Value, json};
+use tintype_tables::memory::Life;
 
 use super::*;
 
 fn unreachable_stores() -> Stores {
     let table = Table { client: Client::from_conf(Config::builder().behavior_version_latest().build()), name: "none".to_owned() };
-    Stores { users: table.clone(), posts: table.clone(), comments: table }
+    Stores { users: table.clone(), posts: table.clone(), comments: table, cards: Cards::lasting(Life::default()) }
 }
 
 fn event(name: &str) -> Value {

@@ -1,6 +1,9 @@
 //! A comment as it is answered.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use tintype_core::{
@@ -10,7 +13,7 @@ use tintype_core::{
     profile::{Author, ProfileCard},
 };
 use tintype_edge::Problem;
-use tintype_tables::{Error, Table, comments, users};
+use tintype_tables::{Error, comments};
 use tokio::try_join;
 use utoipa::ToSchema;
 
@@ -75,7 +78,8 @@ pub(crate) async fn views(stores: &Stores, viewer: Option<UserId>, found: Vec<Co
             None => Ok(None),
         }
     };
-    let (authors, liked) = try_join!(cards(&stores.users, found.iter().map(|comment| comment.author_id).collect()), liked)?;
+    let authors = stores.cards.people(&stores.users, found.iter().map(|comment| comment.author_id), viewer);
+    let (authors, liked) = try_join!(authors, liked)?;
     Ok(found.into_iter().filter_map(|comment| view(comment, &authors, liked.as_ref())).collect())
 }
 
@@ -84,16 +88,8 @@ pub(crate) async fn view_of(stores: &Stores, viewer: Option<UserId>, comment: Co
     views(stores, viewer, vec![comment]).await?.pop().ok_or_else(Problem::not_found)
 }
 
-/// The cards of those who exist, eventually consistent; but whoever has just signed up is found.
-pub(crate) async fn cards(users: &Table, people: HashSet<UserId>) -> Result<HashMap<UserId, ProfileCard>, Error> {
-    let mut cards = users::cards(users, people.iter().copied()).await?;
-    let unknown: Vec<UserId> = people.into_iter().filter(|person| !cards.contains_key(person)).collect();
-    cards.extend(users::cards_now(users, unknown).await?);
-    Ok(cards)
-}
-
-fn view(comment: Comment, authors: &HashMap<UserId, ProfileCard>, liked: Option<&HashSet<CommentId>>) -> Option<CommentView> {
-    let author = authors.get(&comment.author_id)?.into();
+fn view(comment: Comment, authors: &HashMap<UserId, Arc<ProfileCard>>, liked: Option<&HashSet<CommentId>>) -> Option<CommentView> {
+    let author = (&**authors.get(&comment.author_id)?).into();
     let Comment { id, post_id, parent_id, text, created_at, likes, reply_count, .. } = comment;
     let Findings { mentions, links, spans } = writing::find(&text);
     let counts = Counts { likes };

@@ -9,7 +9,7 @@ use tintype_auth::Verifier;
 use tintype_buckets::PrivateMedia;
 use tintype_core::{PostId, Time, post_view::PostView};
 use tintype_edge::{List, PageRequest, Parameters, Problem, Viewer, responses};
-use tintype_tables::{Table, config};
+use tintype_tables::{Table, cards::Cards, config};
 use tintype_telemetry as telemetry;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,6 +22,8 @@ pub struct Tables {
     /// Read for how many comments there are.
     comments: Table,
     feeds: Table,
+    /// What is remembered of posts, of their counts, and of people.
+    cards: Cards,
     /// Where the photographs of private accounts are.
     media: PrivateMedia,
 }
@@ -35,6 +37,7 @@ pub async fn run() -> Result<(), Error> {
         posts: Table::from_env(&client, "POSTS_TABLE")?,
         comments: Table::from_env(&client, "COMMENTS_TABLE")?,
         feeds: Table::from_env(&client, "FEEDS_TABLE")?,
+        cards: Cards::from_env()?,
         media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };
     // The connection is the same for all tables; this is the one that the function may get items of.
@@ -58,6 +61,8 @@ fn api() -> OpenApiRouter<Tables> {
 }
 
 /// The home timeline: posts of the people whom the viewer follows, and the viewer's own, newest first.
+///
+/// While a table fails it is made of what is remembered, a minute old at most, and `Tintype-Degraded` says what of it is old or missing.
 #[utoipa::path(
     get,
     path = "/feed",
@@ -90,7 +95,7 @@ mod tests {
     use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
     use axum::{body::Body, http::Request, response::Response};
     use tintype_core::UserId;
-    use tintype_tables::feeds;
+    use tintype_tables::{feeds, memory::Life};
     use tower::ServiceExt;
 
     /// Tables that nobody answers for: what is refused at the edge never asks them.
@@ -99,7 +104,14 @@ mod tests {
         let table = Table { client: Client::from_conf(config), name: "none".to_owned() };
         let credentials = Credentials::new("an-access-key", "a-secret-key", None, None, "test");
         let aws = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        Tables { users: table.clone(), posts: table.clone(), comments: table.clone(), feeds: table, media: PrivateMedia::new(&aws, "none") }
+        Tables {
+            users: table.clone(),
+            posts: table.clone(),
+            comments: table.clone(),
+            feeds: table,
+            cards: Cards::lasting(Life::default()),
+            media: PrivateMedia::new(&aws, "none"),
+        }
     }
 
     async fn answer(event: &str) -> Response {

@@ -1,20 +1,26 @@
 //! From timeline entries to posts.
 //!
-//! Two round trips: entries and fences side by side, then posts, authors and what was made of the posts side by side. An entry without a
-//! post to show (deleted), or behind a fence (unfollowed, blocked either way, muted), is left out, and the page is filled up with what
-//! comes after.
+//! Two round trips: entries and fences side by side, then posts, authors and what was made of the posts side by side, as far as they are not
+//! remembered; and a third if the viewer has just changed one of the counts. An entry without a post to show (deleted), or behind a fence
+//! (unfollowed, blocked either way, muted), is left out, and the page is filled up with what comes after.
+//!
+//! Entries and fences are never remembered, and a page is not made without them. Of the rest, while a table fails, it is what is left.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tintype_buckets::Keyring;
-use tintype_core::{PostId, Time, UserId, post_view::PostView};
+use tintype_core::{PostId, Time, UserId, post::Post, post_view::PostView};
 use tintype_tables::{
     Error, Page,
     feeds::{self, Entry},
-    posts, reception,
+    reception,
     table::Query,
-    users, visibility,
+    visibility,
 };
+use tintype_telemetry as telemetry;
 use tokio::try_join;
 
 use crate::Tables;
@@ -34,12 +40,22 @@ pub(crate) async fn read(
     let (mut page, fences) = try_join!(entries(tables, viewer, after, limit), visibility::fences_of(&tables.users, viewer))?;
     let now = Time::now();
     let mut views = Vec::with_capacity(limit);
+    let mut start = None;
     for round in 1.. {
         let visible = page.items.iter().filter(|entry| !fences.contains(&entry.author_id) && !entry.has_expired(now));
-        views.extend(hydrate(tables, viewer, visible, private).await?);
+        match hydrate(tables, viewer, visible, private).await {
+            Ok(more) => views.extend(more),
+            // What there is already is a page, too: the next one begins with what can't be read.
+            Err(Error::Unavailable(why)) if !views.is_empty() => {
+                degrade("posts", why);
+                return Ok((views, start));
+            }
+            Err(error) => return Err(error),
+        }
         if views.len() >= limit || page.next.is_none() || round >= MOST_ROUNDS {
             break;
         }
+        start.clone_from(&page.next);
         page = entries(tables, viewer, page.next, limit - views.len()).await?;
     }
     Ok((views, page.next))
@@ -67,14 +83,34 @@ async fn hydrate(
         if entry.author_id == viewer { own.push(post_id) } else { others.push(post_id) }
     }
     let (own, others, authors, receptions) = try_join!(
-        posts::cards(&tables.posts, &own, true),
-        posts::cards(&tables.posts, &others, false),
-        users::cards(&tables.users, authors),
-        reception::of_page(&tables.posts, &tables.comments, &order, Some(viewer))
+        own_posts(tables, &own, others.is_empty()),
+        tables.cards.posts(&tables.posts, &others),
+        tables.cards.people(&tables.users, authors, Some(viewer)),
+        reception::of_page(&tables.cards, &tables.posts, &tables.comments, &order, Some(viewer))
     )?;
     let view = |post_id: &PostId| {
         let post = own.get(post_id).or_else(|| others.get(post_id))?;
-        Some(PostView::new(post, authors.get(&post.author_id)?, receptions.get(post_id).copied().unwrap_or_default(), private))
+        Some(PostView::new(post, authors.get(&post.author_id)?, *receptions.get(post_id)?, private))
     };
     Ok(order.iter().filter_map(view).collect())
 }
+
+/// The viewer's own posts. While they can't be read they are left out: one that is remembered may be deleted, by the viewer themselves. But
+/// they are not left out where they are all there is.
+async fn own_posts(tables: &Tables, ids: &[PostId], are_all: bool) -> Result<HashMap<PostId, Arc<Post>>, Error> {
+    match tables.cards.own_posts(&tables.posts, ids).await {
+        Err(Error::Unavailable(why)) if !are_all => {
+            degrade("posts", why);
+            Ok(HashMap::new())
+        }
+        result => result,
+    }
+}
+
+fn degrade(what: &str, why: String) {
+    telemetry::degrade(what);
+    telemetry::field("degraded.error", why);
+}
+
+#[cfg(test)]
+mod tests;

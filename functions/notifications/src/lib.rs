@@ -10,7 +10,7 @@ use axum::{Router, routing::get};
 use lambda_http::Error;
 use tintype_auth::Verifier;
 use tintype_buckets::PrivateMedia;
-use tintype_tables::{Table, config};
+use tintype_tables::{Table, cards::Cards, config};
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,6 +21,8 @@ pub struct Stores {
     posts: Table,
     comments: Table,
     notifications: Table,
+    /// What is remembered of people.
+    cards: Cards,
     /// Where the photographs of private accounts are.
     media: PrivateMedia,
 }
@@ -34,6 +36,7 @@ pub async fn run() -> Result<(), Error> {
         posts: Table::from_env(&client, "POSTS_TABLE")?,
         comments: Table::from_env(&client, "COMMENTS_TABLE")?,
         notifications: Table::from_env(&client, "NOTIFICATIONS_TABLE")?,
+        cards: Cards::from_env()?,
         media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };
     stores.notifications.warm().await;

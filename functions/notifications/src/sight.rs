@@ -1,7 +1,10 @@
 //! What of a page of notifications is shown now: what they are about may be gone, and who did it may be somebody whom the viewer is not to
 //! hear of any more, whether the notifier has come to that yet or not.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tintype_core::{
     CommentId, PostId, UserId,
@@ -31,7 +34,7 @@ pub(crate) struct Sight {
     /// Those that are there but not open to the viewer: they may be again.
     closed: HashSet<PostId>,
     comments: HashSet<CommentId>,
-    people: HashMap<UserId, ProfileCard>,
+    people: HashMap<UserId, Arc<ProfileCard>>,
     /// Of whom the viewer is not to hear.
     silent: HashSet<UserId>,
     /// Who waits for the viewer's approval.
@@ -49,10 +52,10 @@ impl Sight {
         let asking = notes.iter().filter(|note| note.kind == Kind::FollowRequest).flat_map(|note| note.actors.iter().copied());
         let asking: Vec<Key> = unique(asking).into_iter().map(|actor| users::request(viewer, actor)).collect();
         let (mut posts, failed, comments, people, silent, waiting) = try_join!(
-            posts::cards(&stores.posts, &published, true),
+            posts::cards_now(&stores.posts, &published),
             posts::drafts(&stores.posts, &failed),
             comments::there(&stores.comments, &comments),
-            users::cards(&stores.users, notes.iter().flat_map(|note| note.actors.iter().copied())),
+            stores.cards.people(&stores.users, notes.iter().flat_map(|note| note.actors.iter().copied()), Some(viewer)),
             visibility::silent_for(&stores.users, viewer),
             stores.users.batch_get::<Key>(&asking, true),
         )?;
@@ -73,7 +76,7 @@ impl Sight {
             return Shown::NoMore;
         }
         let named = note.actors.iter().filter(|actor| !self.silent.contains(*actor)).filter_map(|actor| self.people.get(actor));
-        let named: Vec<Author> = named.map(Author::from).collect();
+        let named: Vec<Author> = named.map(|card| Author::from(&**card)).collect();
         if is_closed || (named.is_empty() && !note.actors.is_empty()) { Shown::NotNow } else { Shown::As(named) }
     }
 }

@@ -11,7 +11,7 @@ use tintype_core::{
     PostId, Time, UserId,
     notification::{Cause, Kind, Note, Subject},
 };
-use tintype_tables::{notifications, users};
+use tintype_tables::{memory::Life, notifications, users};
 use tintype_telemetry::{Outcome, Work, number, observe};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -25,7 +25,14 @@ fn unreachable_stores() -> Stores {
     let credentials = Credentials::new("an-access-key", "a-secret-key", None, None, "test");
     let aws = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
     let media = PrivateMedia::new(&aws, "none");
-    Stores { users: table.clone(), posts: table.clone(), comments: table.clone(), notifications: table, media }
+    Stores {
+        users: table.clone(),
+        posts: table.clone(),
+        comments: table.clone(),
+        notifications: table,
+        cards: Cards::lasting(Life::default()),
+        media,
+    }
 }
 
 /// Empty tables, but for their indexes, which the function does not read.

@@ -181,7 +181,7 @@ async fn of_one_cause_somebody_is_told_once_however_often_its_message_comes() {
     }
     assert_eq!(stores.told(ada).await, (vec![(Kind::Follow, 1), (Kind::Like, 1)], 2));
     // Taken back and given again it is the same cause.
-    marks::unlike(&stores.posts, post.id, bob).await.unwrap();
+    marks::unlike(&stores.posts, post.id, bob, Time::now()).await.unwrap();
     let again = stores.like(bob, &post).await;
     stores.tell(again).await;
     assert_eq!(stores.told(ada).await, (vec![(Kind::Follow, 1), (Kind::Like, 1)], 2));
@@ -194,9 +194,9 @@ async fn what_was_taken_back_before_its_message_came_is_told_to_nobody() {
     let (ada, bob) = (stores.sign_up("ada").await, stores.sign_up("bob").await);
     let post = stores.publish(ada, "").await;
     let liked = stores.like(bob, &post).await;
-    marks::unlike(&stores.posts, post.id, bob).await.unwrap();
+    marks::unlike(&stores.posts, post.id, bob, Time::now()).await.unwrap();
     let (comment, commented) = stores.comment(bob, post.id, None, "well").await;
-    comments::delete(&stores.comments, comment.id, Time::now()).await.unwrap();
+    comments::delete(&stores.comments, comment.id, None, Time::now()).await.unwrap();
     let mentioned = stores.publish(bob, "with @ada").await;
     posts::delete(&stores.posts, mentioned.id, Time::now()).await.unwrap();
     let published = What::PostPublished { post_id: mentioned.id, author_id: bob, published_at: mentioned.published_at.unwrap() };
@@ -254,7 +254,7 @@ async fn a_comment_is_told_once_to_each_whose_comment_it_answers_else_whom_it_me
     assert_eq!((note.post_id, note.comment_id), (Some(post.id), Some(reply.id)));
     assert_eq!(note.excerpt.as_deref(), Some("@bob @ada @dan @cyd @nobody.there"));
     // The thread is deleted, with the reply in it.
-    comments::delete(&stores.comments, parent.id, Time::now()).await.unwrap();
+    comments::delete(&stores.comments, parent.id, None, Time::now()).await.unwrap();
     stores.tell(What::CommentDeleted { comment_id: parent.id, post_id: post.id, parent_id: None }).await;
     for person in [ada, bob, cyd, dan] {
         assert_eq!(stores.told(person).await, (vec![], 0));

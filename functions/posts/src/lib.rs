@@ -17,7 +17,7 @@ use axum::Router;
 use lambda_http::Error;
 use tintype_auth::Verifier;
 use tintype_buckets::{Bucket, PrivateMedia};
-use tintype_tables::{Table, config};
+use tintype_tables::{Table, cards::Cards, config};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -30,6 +30,8 @@ pub struct Stores {
     posts: Table,
     /// Read for how many comments there are.
     comments: Table,
+    /// What is remembered of posts, of their counts, and of people.
+    cards: Cards,
     /// Where tickets lead.
     uploads: Bucket,
     /// Where the photographs of private accounts are.
@@ -44,6 +46,7 @@ pub async fn run() -> Result<(), Error> {
         users: Table::from_env(&tables, "USERS_TABLE")?,
         posts: Table::from_env(&tables, "POSTS_TABLE")?,
         comments: Table::from_env(&tables, "COMMENTS_TABLE")?,
+        cards: Cards::from_env()?,
         uploads: Bucket::from_env(&tintype_buckets::client(&aws), "UPLOADS_BUCKET")?,
         media: PrivateMedia::from_env(&aws, "MEDIA_BUCKET")?,
     };

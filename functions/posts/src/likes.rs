@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::HeaderMap};
 use serde::Serialize;
 use tintype_core::{PostId, Time, profile::Author};
 use tintype_edge::{List, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
-use tintype_tables::{posts::marks, users, visibility};
+use tintype_tables::{posts::marks, visibility};
 use tokio::try_join;
 use utoipa::ToSchema;
 
@@ -64,7 +64,7 @@ pub(crate) async fn unlike_post(
 ) -> Result<Json<Liked>, Problem> {
     let seen = read::published(&stores, post_id, viewer.user_id).await;
     // One's own like goes whatever one may see by now, and the answer does not tell whether there was one.
-    marks::unlike(&stores.posts, post_id, viewer.user_id).await?;
+    marks::unlike(&stores.posts, post_id, viewer.user_id, Time::now()).await?;
     seen?;
     Ok(Json(Liked { liked: false }))
 }
@@ -95,7 +95,7 @@ pub(crate) async fn list_likes(
     let blocks = async { Ok(visibility::blocks_of(&stores.users, viewer.user_id).await?) };
     let (_, hidden) = try_join!(read::visible(&stores, post_id, Some(viewer.user_id)), blocks)?;
     let found = marks::likers_but(&stores.posts, post_id, page.after.clone(), page.limit, |person| hidden.contains(&person)).await?;
-    let cards = users::cards(&stores.users, found.items.iter().copied()).await?;
-    let people = found.items.iter().filter_map(|id| cards.get(id)).map(Author::from).collect();
+    let cards = stores.cards.people(&stores.users, found.items.iter().copied(), Some(viewer.user_id)).await?;
+    let people = found.items.iter().filter_map(|id| cards.get(id)).map(|card| Author::from(&**card)).collect();
     Ok(page.answer(&format!("/posts/{post_id}/likes"), people, found.next))
 }

@@ -1,6 +1,6 @@
 //! An author's posts: the published ones for everybody, the others for the author.
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::Deserialize;
@@ -42,15 +42,21 @@ pub(crate) async fn list_published(
     PathId(username): PathId<Username>,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<PostList, Problem> {
-    let author_id = users::find(&stores.users, &username).await?.ok_or_else(Problem::not_found)?;
-    let paging = page.of(format!("published posts of {author_id}"), is_published_key)?;
     let viewer = viewer.map(|viewer| viewer.user_id);
+    let author_id = stores.cards.named(&stores.users, &username, viewer).await?.ok_or_else(Problem::not_found)?;
+    let paging = page.of(format!("published posts of {author_id}"), is_published_key)?;
     let published = async { Ok(posts::published_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?) };
     let (author, page) = try_join!(open_to(&stores.users, viewer, author_id), published)?;
     let ids: Vec<PostId> = page.items.iter().map(|listed| listed.post_id).collect();
-    // Authors see at once what they have just published; to others it may come a second later.
-    let cards = posts::cards(&stores.posts, &ids, viewer == Some(author_id));
-    let (cards, receptions) = try_join!(cards, reception::of_page(&stores.posts, &stores.comments, &ids, viewer))?;
+    let cards = async {
+        // Authors see at once what they have just changed.
+        if viewer == Some(author_id) {
+            stores.cards.own_posts(&stores.posts, &ids).await
+        } else {
+            stores.cards.posts(&stores.posts, &ids).await
+        }
+    };
+    let (cards, receptions) = try_join!(cards, reception::of_page(&stores.cards, &stores.posts, &stores.comments, &ids, viewer))?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
     Ok(paging.answer(&format!("/users/{username}/posts"), views(&ids, &cards, &author, &receptions, &private), page.next))
 }
@@ -101,7 +107,7 @@ pub(crate) async fn list_unpublished(
     let author_id = viewer.user_id;
     let paging = PageRequest::new(limit, cursor).of(format!("unpublished posts of {author_id}"), is_unpublished_key)?;
     let page = posts::unpublished_by(&stores.posts, author_id, paging.after.clone(), paging.limit).await?;
-    let (drafts, author) = try_join!(posts::drafts(&stores.posts, &page.items), users::card(&stores.users, author_id))?;
+    let (drafts, author) = try_join!(posts::drafts(&stores.posts, &page.items), users::card_now(&stores.users, author_id))?;
     let author = author.ok_or_else(Problem::not_found)?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
     // Nobody else has seen them.
@@ -122,13 +128,13 @@ fn is_unpublished_key(key: &str) -> bool {
 }
 
 /// The views of those `ids` that are among `posts`, in their order: what has gone since the page was read is left out.
-fn views(
+fn views<P: Borrow<Post>>(
     ids: &[PostId],
-    posts: &HashMap<PostId, Post>,
+    posts: &HashMap<PostId, P>,
     author: &ProfileCard,
     receptions: &HashMap<PostId, Reception>,
     private: &Keyring<'_>,
 ) -> Vec<PostView> {
-    let view = |post: &Post| PostView::new(post, author, receptions.get(&post.id).copied().unwrap_or_default(), private);
-    ids.iter().filter_map(|id| posts.get(id)).map(view).collect()
+    let view = |id: &PostId| Some(PostView::new(posts.get(id)?.borrow(), author, *receptions.get(id)?, private));
+    ids.iter().filter_map(view).collect()
 }

@@ -5,11 +5,7 @@ use serde::Serialize;
 use tintype_auth::Identity;
 use tintype_core::{PostId, Time, UserId, post_view::PostView};
 use tintype_edge::{List, PageRequest, Parameters, PathId, Problem, ProblemBody, Viewer, responses};
-use tintype_tables::{
-    Page,
-    posts::{self, marks},
-    reception, visibility,
-};
+use tintype_tables::{Page, posts::marks, reception, visibility};
 use tokio::try_join;
 use utoipa::ToSchema;
 
@@ -117,16 +113,18 @@ async fn read_page(
 }
 
 async fn hydrate(stores: &Stores, viewer: UserId, page: &Page<PostId>) -> Result<Vec<PostView>, Problem> {
+    let mut cards = stores.cards.posts(&stores.posts, &page.items).await?;
     // One's own may be among them: whoever has just deleted a post must not see it again.
-    let cards = posts::cards(&stores.posts, &page.items, true).await?;
+    let own: Vec<PostId> = cards.extract_if(|_, post| post.author_id == viewer).map(|(id, _)| id).collect();
+    cards.extend(stores.cards.own_posts(&stores.posts, &own).await?);
     let authors: Vec<UserId> = cards.values().map(|post| post.author_id).collect();
     let ids: Vec<PostId> = page.items.iter().copied().filter(|id| cards.contains_key(id)).collect();
-    let receptions = reception::of_page(&stores.posts, &stores.comments, &ids, Some(viewer));
+    let receptions = reception::of_page(&stores.cards, &stores.posts, &stores.comments, &ids, Some(viewer));
     let (authors, receptions) = try_join!(visibility::open_among(&stores.users, viewer, authors), receptions)?;
     let private = stores.media.keyring().await.map_err(Problem::unavailable)?;
     let view = |id: &PostId| {
         let post = cards.get(id)?;
-        Some(PostView::new(post, authors.get(&post.author_id)?, receptions.get(id).copied().unwrap_or_default(), &private))
+        Some(PostView::new(post, authors.get(&post.author_id)?, *receptions.get(id)?, &private))
     };
     Ok(ids.iter().filter_map(view).collect())
 }

@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde_json::{Value, json};
+use tintype_tables::memory::Life;
 
 use super::*;
 
@@ -27,6 +28,7 @@ fn unreachable_stores() -> Stores {
         users: table.clone(),
         posts: table.clone(),
         comments: table,
+        cards: Cards::lasting(Life::default()),
         uploads: Bucket::new(&Buckets::from_conf(buckets), "none"),
         media,
     }

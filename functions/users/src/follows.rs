@@ -146,7 +146,7 @@ async fn people(
     (list, prefix): Kind,
     page: PageRequest,
 ) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
-    let id = users::find(&app.users, username).await?.ok_or_else(Problem::not_found)?;
+    let id = app.cards.named(&app.users, username, viewer).await?.ok_or_else(Problem::not_found)?;
     let page = edges(page, format!("{list} {id}"), prefix)?;
     let query = Query {
         pk: users::partition(id),
@@ -164,5 +164,5 @@ async fn people(
     };
     let (_, hidden) = try_join!(open_to(&app.users, viewer, id), blocks)?;
     let found = visibility::edges_but(&app.users, query, |person| hidden.contains(&person)).await?;
-    Ok(page.answer(&format!("/users/{username}/{list}"), authors(&app.users, &found.items).await?, found.next))
+    Ok(page.answer(&format!("/users/{username}/{list}"), authors(app, &found.items, viewer).await?, found.next))
 }

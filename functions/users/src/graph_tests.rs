@@ -10,6 +10,7 @@ use tintype_core::{Time, UserId};
 use tintype_tables::{
     Key, Page,
     graph::{self, Approval},
+    memory::JUST_NOW,
     table::Query,
     users,
     visibility::{self, Fence, Relationship, fences_of},
@@ -338,4 +339,29 @@ async fn a_page_of_mutes_behind_very_many_fences_is_short_and_its_cursor_names_n
     assert!(numbers.iter().all(|number| id(*number) != nobody));
     let second = visibility::fenced_off(&table, ada, Fence::Muting, Some(cursor), 2).await.unwrap();
     assert_eq!((second.items, second.next), (vec![id(20_000)], None));
+}
+
+#[tokio::test]
+async fn what_has_just_become_of_two_people_is_known_to_be_new_for_whoever_did_it_and_what_is_older_is_not() {
+    let table = empty_table().await;
+    let later = || Time::now().plus(JUST_NOW);
+    let news = async |viewer, other, now| Relationship::read_with_age(&table, viewer, other, now).await.unwrap();
+    let (ada, bob) = (person(&table, "ada").await, person(&table, "bob").await);
+    assert_eq!(news(ada, bob, Time::now()).await, (Relationship::default(), false));
+    follow(&table, ada, bob, Time::now()).await.unwrap();
+    let following = Relationship { following: true, ..Relationship::default() };
+    assert_eq!((news(ada, bob, Time::now()).await, news(ada, bob, later()).await), ((following, true), (following, false)));
+    // He has one follower more, and may look at whom she follows.
+    assert!(news(bob, ada, Time::now()).await.1);
+    assert!(unfollow(&table, ada, bob, Time::now()).await.unwrap());
+    let none = Relationship::default();
+    assert_eq!((news(ada, bob, Time::now()).await, news(ada, bob, later()).await), ((none, true), (none, false)));
+    // An approval is the followed one's doing.
+    turn(&table, bob, true).await;
+    follow(&table, ada, bob, Time::now().minus(JUST_NOW)).await.unwrap();
+    assert!(approve(&table, bob, ada, Approval::Given).await);
+    assert!(news(bob, ada, Time::now()).await.1 && news(ada, bob, Time::now()).await.0.following);
+    assert!(block(&table, bob, ada, Time::now()).await.unwrap());
+    let blocking = Relationship { blocking: true, ..Relationship::default() };
+    assert_eq!((news(bob, ada, Time::now()).await, news(bob, ada, later()).await), ((blocking, true), (blocking, false)));
 }

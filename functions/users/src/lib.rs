@@ -29,11 +29,11 @@ use axum::Router;
 use lambda_http::Error;
 use tintype_auth::Verifier;
 use tintype_buckets::Bucket;
-use tintype_tables::{Table, config};
+use tintype_tables::{Table, cards::Cards, config, memory::Life};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::keys::Keys;
+use crate::{keys::Keys, profiles::memory::Profiles};
 
 /// What hashing a password takes, in KiB of memory and in passes over it: for the benchmark, `examples/argon2-cost.rs`.
 pub const ARGON2_MEMORY_KIB: u32 = password::MEMORY_KIB;
@@ -46,6 +46,10 @@ pub struct App {
     users: Table,
     /// Read for the number of a person's posts, and for nothing else.
     posts: Table,
+    /// What is remembered of people, as lists show them.
+    cards: Cards,
+    /// What is remembered of them, as their profiles show them.
+    profiles: Profiles,
     /// Archives, to be fetched with a link.
     exports: Bucket,
     /// Where tickets for pictures lead.
@@ -70,7 +74,16 @@ pub async fn run() -> Result<(), Error> {
     let (keys, ()) = tokio::join!(Keys::load(secrets, secret, users.clone()), users.warm());
     let keys = keys?;
     let verifier = Verifier::new(users.clone());
-    let app = App { users, posts, exports, uploads, media, keys: Arc::new(keys) };
+    let app = App {
+        users,
+        posts,
+        cards: Cards::from_env()?,
+        profiles: Profiles::lasting(Life::from_env()?),
+        exports,
+        uploads,
+        media,
+        keys: Arc::new(keys),
+    };
     tintype_edge::serve("users", router(app), Some(verifier)).await
 }
 

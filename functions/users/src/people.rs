@@ -5,7 +5,7 @@ use tintype_auth::Identity;
 use tintype_core::{UserId, name::Username, profile::Author};
 use tintype_edge::{List, PageRequest, Paging, Problem};
 use tintype_tables::{
-    Error, Table, users,
+    Error, users,
     visibility::{self, Fence},
 };
 
@@ -34,10 +34,10 @@ pub(crate) fn edges(page: PageRequest, list: String, prefix: &str) -> Result<Pag
     page.of(list, |key| key.strip_prefix(prefix).is_some_and(|id| id.parse::<UserId>().is_ok()))
 }
 
-/// Those of `ids` who exist, in their order.
-pub(crate) async fn authors(users: &Table, ids: &[UserId]) -> Result<Vec<Author>, Error> {
-    let cards = users::cards(users, ids.iter().copied()).await?;
-    Ok(ids.iter().filter_map(|id| cards.get(id)).map(Author::from).collect())
+/// Those of `ids` who exist, in their order, for `viewer`.
+pub(crate) async fn authors(app: &App, ids: &[UserId], viewer: Option<UserId>) -> Result<Vec<Author>, Error> {
+    let cards = app.cards.people(&app.users, ids.iter().copied(), viewer).await?;
+    Ok(ids.iter().filter_map(|id| cards.get(id)).map(|card| Author::from(&**card)).collect())
 }
 
 /// A page of the people before whom the viewer has put a fence of this kind: `GET /me/{list}`.
@@ -50,5 +50,5 @@ pub(crate) async fn fenced_off(
 ) -> Result<(HeaderMap, Json<List<Author>>), Problem> {
     let page = page.of(format!("{list} of {}", viewer.user_id), |key| Fence::of_key(key).is_some_and(|(_, fence)| fence == kind))?;
     let found = visibility::fenced_off(&app.users, viewer.user_id, kind, page.after.clone(), page.limit).await?;
-    Ok(page.answer(&format!("/me/{list}"), authors(&app.users, &found.items).await?, found.next))
+    Ok(page.answer(&format!("/me/{list}"), authors(app, &found.items, Some(viewer.user_id)).await?, found.next))
 }

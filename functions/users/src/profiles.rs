@@ -1,13 +1,16 @@
 //! How people see themselves and each other.
 
+pub(crate) mod memory;
 pub(crate) mod store;
+
+use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tintype_auth::Identity;
 use tintype_core::{Time, UserId, name::Username, patch::Patch, profile::AvatarView, upload::AvatarUploadView};
 use tintype_edge::{Body, Checks, MaybeViewer, PathId, Problem, ProblemBody, Viewer, responses};
-use tintype_tables::{Error, Table, users, visibility};
+use tintype_tables::{Error, users, visibility};
 use utoipa::ToSchema;
 
 use crate::{
@@ -106,6 +109,12 @@ pub(crate) struct Relationship {
     blocking: bool,
     /// The viewer has muted the person, who does not know.
     muting: bool,
+}
+
+impl Counts {
+    fn new(follows: users::FollowCounts, posts: i64) -> Self {
+        Self { posts, followers: follows.followers, following: follows.following }
+    }
 }
 
 impl From<visibility::Relationship> for Relationship {
@@ -222,7 +231,8 @@ async fn me(app: &App, viewer: Identity, profile: Option<Profile>) -> Result<Jso
 
 /// A person's profile.
 ///
-/// Of a private account everybody sees this much. Who is blocked by the person finds nobody.
+/// Of a private account everybody sees this much. Who is blocked by the person finds nobody. What others change shows within ten seconds, what
+/// the viewer does at once.
 #[utoipa::path(
     get,
     path = "/users/{username}",
@@ -236,34 +246,51 @@ pub(crate) async fn of_another(
     MaybeViewer(viewer): MaybeViewer,
     PathId(username): PathId<Username>,
 ) -> Result<Json<User>, Problem> {
-    let id = users::find(&app.users, &username).await?.ok_or_else(Problem::not_found)?;
-    let viewer = viewer.map(|viewer| viewer.user_id).filter(|viewer| *viewer != id);
+    let viewer = viewer.map(|viewer| viewer.user_id);
+    let id = app.cards.named(&app.users, &username, viewer).await?.ok_or_else(Problem::not_found)?;
     let (profile, counts, relationship) =
-        tokio::try_join!(store::read(&app.users, id), counts(&app, id), relationship(&app.users, viewer, id))?;
+        if viewer == Some(id) { of_oneself(&app, id).await? } else { of_somebody(&app, id, viewer).await? };
     if relationship.is_some_and(|relationship| relationship.blocked) {
         return Err(Problem::not_found());
     }
-    let Profile { card, bio, website, avatar_upload: _, notified: _ } = profile.ok_or_else(Problem::not_found)?;
-    let avatar = card.avatar();
+    let profile = profile.ok_or_else(Problem::not_found)?;
+    let Profile { card, bio, website, avatar_upload: _, notified: _ } = &*profile;
     Ok(Json(User {
         id,
-        username: card.username,
-        display_name: card.display_name,
-        bio,
-        website,
-        avatar,
+        username: card.username.clone(),
+        display_name: card.display_name.clone(),
+        bio: bio.clone(),
+        website: website.clone(),
+        avatar: card.avatar(),
         is_private: card.is_private,
         counts,
         relationship: relationship.map(Into::into),
     }))
 }
 
-async fn counts(app: &App, id: UserId) -> Result<Counts, Error> {
-    let (follows, posts) = tokio::try_join!(users::follow_counts(&app.users, id), store::published_posts(&app.posts, id))?;
-    Ok(Counts { posts, followers: follows.followers, following: follows.following })
+type Seen = (Option<Arc<Profile>>, Counts, Option<visibility::Relationship>);
+
+/// As it stands now: whoever has just changed it sees that.
+async fn of_oneself(app: &App, id: UserId) -> Result<Seen, Error> {
+    let App { profiles, users, posts, .. } = app;
+    let (profile, follows, published) =
+        tokio::try_join!(profiles.of_now(users, id), profiles.follows_now(users, id), profiles.published_now(posts, id))?;
+    Ok((profile, Counts::new(follows, published), None))
 }
 
-async fn relationship(users: &Table, viewer: Option<UserId>, person: UserId) -> Result<Option<visibility::Relationship>, Error> {
-    let Some(viewer) = viewer else { return Ok(None) };
-    visibility::Relationship::read(users, viewer, person).await.map(Some)
+/// As it is remembered; but how the two stand to each other is as of now, and if that is new, so are the counts of it.
+async fn of_somebody(app: &App, id: UserId, viewer: Option<UserId>) -> Result<Seen, Error> {
+    let App { profiles, users, posts, .. } = app;
+    let relationship = async {
+        match viewer {
+            Some(viewer) => visibility::Relationship::read_with_age(users, viewer, id, Time::now()).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (profile, mut follows, published, relationship) =
+        tokio::try_join!(profiles.of(users, id), profiles.follows(users, id), profiles.published(posts, id), relationship)?;
+    if relationship.is_some_and(|(_, is_new)| is_new) {
+        follows = profiles.follows_now(users, id).await?;
+    }
+    Ok((profile, Counts::new(follows, published), relationship.map(|(relationship, _)| relationship)))
 }

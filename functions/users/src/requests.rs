@@ -45,7 +45,7 @@ pub(crate) async fn list(
         limit: page.limit,
     };
     let found = users::edges(&app.users, query).await?;
-    Ok(page.answer("/me/follow-requests", authors(&app.users, &found.items).await?, found.next))
+    Ok(page.answer("/me/follow-requests", authors(&app, &found.items, Some(viewer.user_id)).await?, found.next))
 }
 
 /// Approves a request: the person follows the viewer from now on. Whoever follows already, goes on doing so.

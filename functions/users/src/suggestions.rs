@@ -8,10 +8,7 @@ use std::collections::{HashMap, HashSet};
 use axum::{Json, extract::State};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use tintype_core::{
-    UserId,
-    profile::{Author, ProfileCard},
-};
+use tintype_core::{UserId, profile::Author};
 use tintype_edge::{Checks, List, Parameters, Problem, Viewer, responses};
 use tintype_tables::{
     Error, Key, Table,
@@ -72,11 +69,12 @@ pub(crate) async fn suggested(
     let mut checks = Checks::default();
     checks.require((1..=MOST).contains(&limit), "?limit", format_args!("must be from 1 to {MOST}"));
     checks.finish()?;
-    let items = suggest(&app.users, viewer.user_id, limit).await?;
+    let items = suggest(&app, viewer.user_id, limit).await?;
     Ok(Json(List { items, next_cursor: None }))
 }
 
-async fn suggest(users: &Table, viewer: UserId, limit: usize) -> Result<Vec<Suggestion>, Error> {
+async fn suggest(app: &App, viewer: UserId, limit: usize) -> Result<Vec<Suggestion>, Error> {
+    let users = &app.users;
     let (friends, fences, popular) = try_join!(followed_by(users, viewer), fences_of(users, viewer), Popular::read(users, false))?;
     let looked_at = friends.iter().copied().filter(|friend| !fences.contains(friend)).take(FRIENDS);
     let theirs = try_join_all(looked_at.map(|friend| followed_by(users, friend))).await?;
@@ -87,10 +85,11 @@ async fn suggest(users: &Table, viewer: UserId, limit: usize) -> Result<Vec<Sugg
     let mut suggestions = Vec::new();
     // Some of the first may fall out: whom the viewer follows beyond the page that was read, and who is gone.
     for chunk in candidates.chunks(limit).take(2) {
-        let (unknown, cards) = try_join!(strangers(users, viewer, chunk), users::cards(users, chunk.iter().map(|(id, _)| *id)))?;
+        let cards = app.cards.people(users, chunk.iter().map(|(id, _)| *id), None);
+        let (unknown, cards) = try_join!(strangers(users, viewer, chunk), cards)?;
         let suggestion = |(id, friends): &(UserId, usize)| {
-            let card: &ProfileCard = cards.get(id).filter(|_| unknown.contains(id))?;
-            Some(Suggestion { author: card.into(), followed_by_friends: *friends })
+            let card = cards.get(id).filter(|_| unknown.contains(id))?;
+            Some(Suggestion { author: (&**card).into(), followed_by_friends: *friends })
         };
         suggestions.extend(chunk.iter().filter_map(suggestion));
         if suggestions.len() >= limit {

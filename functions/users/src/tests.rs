@@ -21,7 +21,16 @@ fn app() -> App {
 
 fn app_of(table: Table) -> App {
     let (exports, uploads, media) = (bucket(), bucket(), bucket());
-    App { users: table.clone(), posts: table, exports, uploads, media, keys: Arc::new(Keys::from_secret("a secret")) }
+    App {
+        users: table.clone(),
+        posts: table,
+        cards: Cards::lasting(Life::default()),
+        profiles: Profiles::lasting(Life::default()),
+        exports,
+        uploads,
+        media,
+        keys: Arc::new(Keys::from_secret("a secret")),
+    }
 }
 
 /// A bucket that nobody answers for.

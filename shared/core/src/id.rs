@@ -56,6 +56,11 @@ impl UserId {
     pub fn floor(self) -> Self {
         Self(floor(self.0))
     }
+
+    /// When they signed up, as its first 48 bits say; `None` beyond the year 9999.
+    pub fn made_at(self) -> Option<Time> {
+        made_at(self.0)
+    }
 }
 id!(
     /// A post.
@@ -75,9 +80,7 @@ impl CommentId {
 
     /// When it was made, as its first 48 bits say; `None` beyond the year 9999.
     pub fn made_at(self) -> Option<Time> {
-        let mut millis = [0; 8];
-        millis[2..].copy_from_slice(&self.0.as_bytes()[..6]);
-        Time::from_millis(i64::from_be_bytes(millis))
+        made_at(self.0)
     }
 }
 id!(
@@ -99,6 +102,12 @@ impl JobId {
     pub fn of(hash: [u8; 16]) -> Self {
         Self(uuid::Builder::from_custom_bytes(hash).into_uuid())
     }
+}
+
+fn made_at(id: Uuid) -> Option<Time> {
+    let mut millis = [0; 8];
+    millis[2..].copy_from_slice(&id.as_bytes()[..6]);
+    Time::from_millis(i64::from_be_bytes(millis))
 }
 
 fn floor(id: Uuid) -> Uuid {

@@ -9,7 +9,7 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use lambda_http::{Error, RequestExt, request::RequestContext, service_fn, tower::ServiceExt};
 use tintype_auth::Verifier;
 use tintype_guard::Guard;
@@ -19,7 +19,10 @@ use crate::{admission, conditional, idempotency::Claims, problem::Problem, secur
 
 /// What pages of other origins may read of an answer, besides its body and type.
 const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After");
+    HeaderValue::from_static("ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Tintype-Degraded");
+
+/// What of an answer is old or missing, because a table fails just now: the names that the log line has, too.
+const DEGRADED: HeaderName = HeaderName::from_static("tintype-degraded");
 
 /// Who tells at a function's edge who calls, and who may pass.
 #[derive(Clone, Default)]
@@ -87,11 +90,19 @@ async fn pass(edge: Edge, mut request: Request, next: Next) -> Response {
         extensions.insert(Claims::new(table.clone()));
     }
     let mut response = admission::admit(edge.guard, request, next).await;
+    let is_success = response.status().is_success();
     let headers = response.headers_mut();
     // Any origin, as the template's `Cors` says to preflights: only the token that a page has gives access, and no browser adds it
     // by itself. The gateway passes on what we say and adds nothing.
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+    // Of an error nothing is old: it is missing whole, and says so.
+    let degraded = if is_success { telemetry::degraded() } else { Vec::new() };
+    if !degraded.is_empty()
+        && let Ok(degraded) = HeaderValue::from_str(&degraded.join(", "))
+    {
+        headers.insert(DEGRADED, degraded);
+    }
     response
 }
 

@@ -6,7 +6,7 @@
 //! A shard is an item with attribute `count`, sort key `{name}#{shard}`. Who adds and who takes away need not meet at the same one: a
 //! count is the sum of its shards.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
@@ -43,8 +43,15 @@ pub async fn read(table: &Table, pk: String, consistent: bool) -> Result<HashMap
     Ok(counts)
 }
 
-/// The counts named `name` of many partitions, eventually consistent, in their order. Each costs half a read unit.
-pub async fn read_all(table: &Table, pks: Vec<String>, name: &str) -> Result<Vec<i64>, Error> {
-    let count = async |pk| Ok::<_, Error>(read(table, pk, false).await?.get(name).copied().unwrap_or_default());
-    stream::iter(pks).map(count).buffered(PARALLEL).try_collect().await
+/// The counts named `name` of many, whose partitions `pk` tells. Each costs half a read unit, a whole one if they are `consistent`.
+pub async fn read_all<K: Copy + Eq + Hash>(
+    table: &Table,
+    of: &[K],
+    pk: impl Fn(K) -> String,
+    name: &str,
+    consistent: bool,
+) -> Result<HashMap<K, i64>, Error> {
+    let partitions: Vec<(K, String)> = of.iter().map(|key| (*key, pk(*key))).collect();
+    let count = async |(key, pk)| Ok::<_, Error>((key, read(table, pk, consistent).await?.get(name).copied().unwrap_or_default()));
+    stream::iter(partitions).map(count).buffer_unordered(PARALLEL).try_collect().await
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod among;
 pub mod batches;
+pub mod cards;
 pub mod comments;
 pub mod config;
 pub mod counters;
@@ -12,6 +13,7 @@ pub mod feeds;
 pub mod graph;
 mod guarded;
 pub mod jobs;
+pub mod memory;
 pub mod notifications;
 pub mod outbox;
 pub mod popular;

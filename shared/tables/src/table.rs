@@ -43,7 +43,7 @@ impl Key {
 }
 
 /// Why a table did not do what it was asked.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum Error {
     /// Conditions did not hold; one flag for each write of the transaction: whether its condition was the one.
     #[error("a condition did not hold")]

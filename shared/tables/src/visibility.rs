@@ -7,11 +7,13 @@ pub(crate) mod chosen;
 
 use std::collections::{HashMap, HashSet};
 
-use tintype_core::{UserId, profile::ProfileCard};
+use serde::Deserialize;
+use tintype_core::{Time, UserId, profile::ProfileCard};
 use tokio::try_join;
 
 use crate::{
     Error, Key, Page, Table,
+    memory::JUST_NOW,
     table::Query,
     users::{self, FENCES},
 };
@@ -36,19 +38,44 @@ pub struct Relationship {
 }
 
 impl Relationship {
-    /// As of now. All of it lies in the viewer's partition: one read.
+    /// As of now.
     pub async fn read(users: &Table, viewer: UserId, other: UserId) -> Result<Self, Error> {
-        let edges = [
-            users::following(viewer, other),
-            users::requested(viewer, other),
-            users::follower(viewer, other),
-            users::blocking(viewer, other),
-            users::blocked(viewer, other),
-            users::muting(viewer, other),
-        ];
-        let [following, requested, followed_by, blocking, blocked, muting] = are_there(users, edges).await?;
-        Ok(Self { following, requested, followed_by, blocking, blocked, muting })
+        Ok(Self::read_with_age(users, viewer, other, Time::now()).await?.0)
     }
+
+    /// The same, and whether it has become so just now, or ceased to be: the counts of it that are remembered may not know yet.
+    ///
+    /// All of it lies in the viewer's partition: the edges at their keys, and all fences behind one prefix, in one read unit.
+    pub async fn read_with_age(users: &Table, viewer: UserId, other: UserId, now: Time) -> Result<(Self, bool), Error> {
+        let [following, requested, followed_by] =
+            [users::following(viewer, other), users::requested(viewer, other), users::follower(viewer, other)];
+        let edges = [following.clone(), requested.clone(), followed_by.clone()];
+        let Key { pk, sk } = users::fence(viewer, other);
+        let fences = Query { pk, prefix: Some(&sk), after: None, descending: false, consistent: true, limit: 10 };
+        let (edges, fences) = try_join!(users.batch_get::<Edge>(&edges, true), users.query::<Edge>(fences))?;
+        let since = |key: &Key| edges.iter().find(|edge| edge.sk == key.sk).map(|edge| edge.since);
+        let fence = |kind| fences.items.iter().find(|edge| Fence::of_key(&edge.sk) == Some((other, kind))).map(|edge| edge.since);
+        let (following, requested, followed_by) = (since(&following), since(&requested), since(&followed_by));
+        let (blocking, blocked, unfollowed) = (fence(Fence::Blocking), fence(Fence::Blocked), fence(Fence::Unfollowed));
+        let counted = [following, followed_by, blocking, blocked, unfollowed];
+        let is_new = counted.into_iter().flatten().flatten().any(|since| since.plus(JUST_NOW) > now);
+        let relationship = Self {
+            following: following.is_some(),
+            requested: requested.is_some(),
+            followed_by: followed_by.is_some(),
+            blocking: blocking.is_some(),
+            blocked: blocked.is_some(),
+            muting: fence(Fence::Muting).is_some(),
+        };
+        Ok((relationship, is_new))
+    }
+}
+
+/// Something between two people, and since when.
+#[derive(Deserialize)]
+struct Edge {
+    sk: String,
+    since: Option<Time>,
 }
 
 async fn are_there<const N: usize>(users: &Table, keys: [Key; N]) -> Result<[bool; N], Error> {

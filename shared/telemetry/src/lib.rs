@@ -82,6 +82,24 @@ pub fn count(name: &str, amount: usize) {
     });
 }
 
+/// Says on the current line that `what` of the answer is old or missing, because what it comes from fails just now.
+pub fn degrade(what: &str) {
+    let _ = LINE.try_with(|line| {
+        let fields = &mut line.borrow_mut().fields;
+        if let Value::Array(all) = fields.entry("degraded").or_insert_with(|| Value::Array(Vec::new()))
+            && !all.iter().any(|said| said == what)
+        {
+            all.push(what.into());
+        }
+    });
+}
+
+/// What was said to be old or missing on the current line, each once.
+pub fn degraded() -> Vec<String> {
+    let all = LINE.try_with(|line| line.borrow().fields.get("degraded").and_then(Value::as_array).cloned()).ok().flatten();
+    all.unwrap_or_default().iter().filter_map(|what| what.as_str().map(str::to_owned)).collect()
+}
+
 /// A number on the current line, as it is by now; zero if it is not there.
 pub fn number(name: &str) -> f64 {
     LINE.try_with(|line| line.borrow().fields.get(name).and_then(Value::as_f64)).ok().flatten().unwrap_or_default()
@@ -216,6 +234,10 @@ mod tests {
                 add("dynamodb.read_units", 0.5);
                 add("dynamodb.read_units", 1.0);
                 assert_eq!((number("dynamodb.read_units"), number("dynamodb.write_units")), (1.5, 0.0));
+                degrade("likes");
+                degrade("posts");
+                degrade("likes");
+                assert_eq!(degraded(), ["likes", "posts"]);
                 assert_eq!((trace_id().as_str(), request_id().as_str()), ("Root=1", "r-1"));
                 LINE.with(|line| render(&line.borrow(), Outcome::Rejected))
             })
@@ -246,6 +268,7 @@ mod tests {
     #[test]
     fn outside_of_work_nothing_happens() {
         field("lost", 1);
-        assert_eq!((trace_id(), number("lost")), (String::new(), 0.0));
+        degrade("lost");
+        assert_eq!((trace_id(), number("lost"), degraded()), (String::new(), 0.0, vec![]));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tintype_core::CommentId;
+use tintype_core::{CommentId, UserId};
 use tintype_tables::{Key, Table};
 
 /// All items, by their keys.
@@ -78,15 +78,23 @@ impl Census {
     }
 
     pub(super) fn likes(&self) -> usize {
-        self.0.keys().filter(|(pk, _)| pk.starts_with("VIEWER#")).count()
+        self.0.keys().filter(|(_, sk)| sk.starts_with("LIKED#")).count()
     }
 
+    /// All but the traces of who wrote last, which expire by themselves.
     pub(super) fn rows(&self) -> usize {
-        self.0.len()
+        self.0.keys().filter(|(_, sk)| !sk.starts_with("WROTE#")).count()
     }
 
+    /// All but traces.
     pub(super) fn json(&self) -> String {
-        self.0.values().map(Value::to_string).collect::<Vec<_>>().join("\n")
+        let lasting = self.0.iter().filter(|((_, sk), _)| !sk.starts_with("WROTE#"));
+        lasting.map(|(_, item)| item.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether somebody's trace is there.
+    pub(super) fn has_trace_of(&self, user: UserId) -> bool {
+        self.0.keys().any(|(pk, sk)| sk.starts_with("WROTE#") && pk.contains(&user.to_string()))
     }
 
     pub(super) fn json_at(&self, key: &Key) -> String {

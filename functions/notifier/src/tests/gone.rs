@@ -96,7 +96,7 @@ async fn what_was_told_of_a_comment_that_had_gone_is_taken_back_when_its_message
     stores.tell(liked.clone()).await;
     assert_eq!(stores.told(ada).await, (vec![(Kind::CommentLike, 1), (Kind::Reply, 1)], 2));
     for comment in [reply, own] {
-        comments::delete(&stores.comments, comment.id, Time::now()).await.unwrap();
+        comments::delete(&stores.comments, comment.id, None, Time::now()).await.unwrap();
     }
     stores.tell(liked).await;
     assert_eq!(stores.told(ada).await, (vec![(Kind::Reply, 1)], 1));

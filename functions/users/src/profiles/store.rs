@@ -143,13 +143,13 @@ async fn turn(users: &Table, user: UserId, expression: String, values: Item, now
     }
 }
 
-/// How many posts a person has published, eventually consistent.
-pub(crate) async fn published_posts(posts: &Table, author: UserId) -> Result<i64, Error> {
+/// How many posts a person has published.
+pub(crate) async fn published_posts(posts: &Table, author: UserId, consistent: bool) -> Result<i64, Error> {
     #[derive(Deserialize)]
     struct Counter {
         count: i64,
     }
-    let counter: Option<Counter> = posts.get(&posts::count(author), false).await?;
+    let counter: Option<Counter> = posts.get(&posts::count(author), consistent).await?;
     Ok(counter.map_or(0, |counter| counter.count))
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use tintype_core::{CommentId, Time, comment::Comment, event::What};
+use tintype_core::{CommentId, Time, UserId, comment::Comment, event::What};
 
-use super::{Thread, count, find, key, locator, read::Locator};
+use super::{Thread, count, find, key, locator, read::Locator, traces};
 use crate::{
     Error, Key, Table,
     graph::settle,
@@ -47,6 +47,7 @@ pub async fn create(comments: &Table, comment: &Comment, now: Time) -> Result<Cr
     // One who repeats a request must not get a second comment, nor the first one back that they have deleted since.
     let known = transaction.push(writes::put_new(comments, leads));
     transaction.push(writes::add(comments, &count(post_id, author_id), 1));
+    transaction.push(writes::put(comments, traces::item(author_id, post_id, now)));
     let parent = parent_id.map(|parent| transaction.push(count_reply(comments, &Thread::Of(post_id).item(parent), 1)));
     match transaction.commit(comments).await {
         Ok(()) => Ok(Creation::Created),
@@ -56,14 +57,15 @@ pub async fn create(comments: &Table, comment: &Comment, now: Time) -> Result<Cr
     }
 }
 
-/// Deletes a comment, and with it its replies. `false`: it was not there (any more).
+/// Deletes a comment, and with it its replies. `by`: who does so and is to see at once that there is one less. `false`: it was not there
+/// (any more).
 ///
 /// What is left of it is removed when the tombstone's event is worked on ([`super::removal`]); it is there for nobody from now on.
-pub async fn delete(comments: &Table, comment: CommentId, now: Time) -> Result<bool, Error> {
+pub async fn delete(comments: &Table, comment: CommentId, by: Option<UserId>, now: Time) -> Result<bool, Error> {
     settle(|| async move {
         let Some(found) = find(comments, comment).await? else { return Ok(Some(false)) };
         // A reply that has come or gone meanwhile would be counted wrongly: it is looked at again.
-        match bury(comments, &found.comment, now).commit(comments).await {
+        match bury(comments, &found.comment, by, now).commit(comments).await {
             Ok(()) => Ok(Some(true)),
             Err(Error::Condition(_)) => Ok(None),
             Err(error) => Err(error),
@@ -73,7 +75,7 @@ pub async fn delete(comments: &Table, comment: CommentId, now: Time) -> Result<b
 }
 
 /// The comment as it was read becomes a tombstone that speaks.
-fn bury(comments: &Table, comment: &Comment, now: Time) -> Transaction {
+fn bury(comments: &Table, comment: &Comment, by: Option<UserId>, now: Time) -> Transaction {
     let &Comment { id, post_id, parent_id, author_id, reply_count, .. } = comment;
     let mut transaction = Transaction::default();
     let mut words = Item::new();
@@ -88,6 +90,7 @@ fn bury(comments: &Table, comment: &Comment, now: Time) -> Transaction {
     ));
     transaction.push(writes::put(comments, forgotten(id, now)));
     transaction.push(writes::add(comments, &count(post_id, author_id), -(1 + reply_count.cast_signed())));
+    transaction.extend(by.map(|user| writes::put(comments, traces::item(user, post_id, now))));
     if let Some(parent) = parent_id {
         transaction.push(count_reply(comments, &Thread::Of(post_id).item(parent), -1));
     }

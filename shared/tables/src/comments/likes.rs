@@ -76,7 +76,7 @@ pub(super) fn count_likes(comments: &Table, comment: &Key, amount: i64, conditio
 /// One query, but for whoever likes very many comments of that time: see [`among::there`].
 pub async fn liked_of(comments: &Table, user: UserId, ids: &[CommentId]) -> Result<HashSet<CommentId>, Error> {
     let keys: Vec<Key> = ids.iter().map(|id| like(user, *id)).collect();
-    let found = among::there(comments, &keys, MOST_LIKES).await?;
+    let found: Vec<Key> = among::there(comments, &keys, MOST_LIKES).await?;
     Ok(found.iter().filter_map(|key| key.sk.strip_prefix(LIKED)?.parse().ok()).collect())
 }
 

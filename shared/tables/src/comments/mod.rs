@@ -7,6 +7,7 @@
 //! | Tombstone | where the comment was | | `id`, `post_id`, `parent_id`, `created_at`, `likes`, `reply_count`, `deleted_at`; speaks `comment.deleted` | comments-worker |
 //! | Locator | `COMMENT#{comment}` | `COMMENT` | `post_id`, `parent_id`: where the comment is; of a deleted one `deleted_at`, `expires_at` alone | the service, notifier |
 //! | Like | `VIEWER#{user}` | `LIKED#{comment}` | `thread`: `pk` of the comment; `marked_at`, `marked` (`LIKES#{comment}`): in `ByMark`; speaks `comment.liked` | the service, notifier |
+//! | Trace | `VIEWER#{user}` | `WROTE#{post}` | `wrote_at`, `expires_at`: they have changed the number of its comments just now | posts, feed |
 //! | Reminder | `REMOVAL#{post}` | `REMOVAL` | speaks `post.deleted` again, where there is more to remove than there was time for | comments-worker |
 //! | Counter | `COUNTS#{post}` | `COMMENTS#{shard}` | `count` of a post's comments, replies included | all that show posts |
 //!
@@ -24,6 +25,9 @@ mod likes;
 mod presence;
 mod read;
 pub mod removal;
+pub(crate) mod traces;
+
+use std::collections::HashMap;
 
 use tintype_core::{CommentId, PostId, UserId, comment::Comment};
 
@@ -118,7 +122,7 @@ pub async fn number_now(comments: &Table, post: PostId) -> Result<i64, Error> {
     Ok(counters::read(comments, counts(post), true).await?.get(COUNT).copied().unwrap_or_default())
 }
 
-/// How many comments each of `posts` has, in their order, as of about a second ago.
-pub async fn numbers(comments: &Table, posts: &[PostId]) -> Result<Vec<i64>, Error> {
-    counters::read_all(comments, posts.iter().copied().map(counts).collect(), COUNT).await
+/// How many comments each of `posts` has: as it stands now if `consistent`, else as of about a second ago.
+pub async fn numbers(comments: &Table, posts: &[PostId], consistent: bool) -> Result<HashMap<PostId, i64>, Error> {
+    counters::read_all(comments, posts, counts, COUNT, consistent).await
 }

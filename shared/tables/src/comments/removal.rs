@@ -13,7 +13,7 @@ use super::{
     likes::{Like, count_likes, likes_after},
     likes_of, locator,
     read::{Record, written_after},
-    viewer,
+    traces, viewer,
 };
 use crate::{
     Error, Key, Page, Table, outbox,
@@ -214,6 +214,15 @@ pub async fn written_by(comments: &Table, author: UserId, limit: i32) -> Result<
 /// Some of a person's likes, as of now; empty once there are no more.
 pub async fn likes_by(comments: &Table, user: UserId, limit: usize) -> Result<Vec<Like>, Error> {
     Ok(likes_after(comments, user, None, limit).await?.items)
+}
+
+/// Removes some of the traces that a person has left; `false` once there are no more.
+pub async fn remove_traces(comments: &Table, user: UserId, limit: usize) -> Result<bool, Error> {
+    let found = traces::left_by(comments, user, limit).await?;
+    for trace in &found {
+        comments.delete(trace).await?;
+    }
+    Ok(!found.is_empty())
 }
 
 /// Removes a like of a comment of which nothing is left.

@@ -7,7 +7,7 @@
 //! repeated or crosses something else. Whoever likes and takes it back meets the same shard, so none ever falls below zero.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -18,11 +18,14 @@ use tintype_core::{PostId, Time, UserId, event::What, post::Post, post_view::Mar
 use tintype_telemetry as telemetry;
 
 use crate::{
-    Error, Key, Page, Table, among, batches,
+    Error, Key, Page, Table,
+    among::{self, Placed},
+    batches,
     counters::{self, MOST_SHARDS},
     graph::settle,
+    memory::JUST_NOW,
     outbox,
-    table::{Item, Query, failure, read_units, text},
+    table::{Item, Query, failure, number, read_units, text},
     visibility::chosen::Choice,
     writes::{self, Transaction},
 };
@@ -33,6 +36,8 @@ pub const MARKS: &str = "MARK#";
 pub const SAVED: &str = "SAVED#";
 /// A counter's name.
 const LIKES: &str = "LIKES";
+/// How the key of a trace ends. No mark: it is in no index and no count.
+const UNLIKED: &str = "UNLIKED";
 /// So many marks are read for each post of a page: about as many as one read costs that asks for the two of a post by their keys.
 const MARKS_FOR_A_POST: usize = 12;
 /// Most marks that are read for a page in one query.
@@ -113,6 +118,16 @@ pub fn parse(sk: &str) -> Option<(PostId, Kind)> {
     Some((post.parse().ok()?, kind))
 }
 
+/// The trace of a like that was taken back.
+fn unliked(post: PostId, viewer: UserId) -> Key {
+    Key::new(partition(viewer), format!("{MARKS}{post}#{UNLIKED}"))
+}
+
+fn parse_unliked(sk: &str) -> Option<PostId> {
+    let (post, kind) = sk.strip_prefix(MARKS)?.split_once('#')?;
+    (kind == UNLIKED).then(|| post.parse().ok()).flatten()
+}
+
 /// `viewer` likes `post` from now on. `false`: they did already.
 pub async fn like(posts: &Table, post: &Post, viewer: UserId, now: Time) -> Result<bool, Error> {
     let mut like = item(Kind::Like, post.id, viewer, now);
@@ -123,12 +138,20 @@ pub async fn like(posts: &Table, post: &Post, viewer: UserId, now: Time) -> Resu
     happens(transaction.commit(posts).await)
 }
 
-/// `viewer` likes `post` no longer. `false`: they did not.
-pub async fn unlike(posts: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
+/// `viewer` likes `post` no longer, and for a moment it is seen that they did. `false`: they did not.
+pub async fn unlike(posts: &Table, post: PostId, viewer: UserId, now: Time) -> Result<bool, Error> {
+    let mut trace = unliked(post, viewer).item();
+    trace.insert("marked_at".to_owned(), text(format!("{now}#{viewer}")));
+    trace.insert("expires_at".to_owned(), number(now.plus(JUST_NOW).as_seconds()));
+    end_like(posts, post, viewer, Some(trace)).await
+}
+
+async fn end_like(posts: &Table, post: PostId, viewer: UserId, trace: Option<Item>) -> Result<bool, Error> {
     let key = mark(Kind::Like, post, viewer);
     let mut transaction = Transaction::default();
     let like = transaction.push(writes::delete_present(posts, &key));
     transaction.push(writes::add_present(posts, &like_count(post, viewer), -1));
+    transaction.extend(trace.map(|trace| writes::put(posts, trace)));
     match transaction.commit(posts).await {
         Err(Error::Condition(failed)) if !like.is_in(&failed) => {
             // The post is gone, and its count with it: nothing must make it anew.
@@ -183,6 +206,12 @@ pub struct Mark {
     pub marked_at: String,
 }
 
+impl Placed for Mark {
+    fn sk(&self) -> &str {
+        &self.sk
+    }
+}
+
 /// Whether `viewer` likes `post`, as it stands now.
 pub async fn is_liked(posts: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
     let like: Option<Key> = posts.get(&mark(Kind::Like, post, viewer), true).await?;
@@ -194,26 +223,40 @@ pub async fn likes_now(posts: &Table, post: PostId) -> Result<i64, Error> {
     Ok(counters::read(posts, counts(post), true).await?.get(LIKES).copied().unwrap_or_default())
 }
 
-/// How many like each of `ids`, in their order, as of about a second ago.
-pub async fn likes(posts: &Table, ids: &[PostId]) -> Result<Vec<i64>, Error> {
-    counters::read_all(posts, ids.iter().copied().map(counts).collect(), LIKES).await
+/// How many like each of `ids`: as it stands now if `consistent`, else as of about a second ago.
+pub async fn likes(posts: &Table, ids: &[PostId], consistent: bool) -> Result<HashMap<PostId, i64>, Error> {
+    counters::read_all(posts, ids, counts, LIKES, consistent).await
 }
 
-/// What `viewer` has marked of a page of posts, as it stands now: whoever has just liked one sees it. What is not there is not marked.
+/// What a viewer has made of a page of posts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OnPage {
+    /// All posts of the page. What is not there is not marked.
+    pub marks: HashMap<PostId, Marks>,
+    /// Those that they have begun or ceased to like just now: a count that is remembered may not know.
+    pub just_now: HashSet<PostId>,
+}
+
+/// What `viewer` has marked of a page of posts, as it stands now: whoever has just liked one sees it.
 ///
 /// One query, but for whoever has marked very many posts of that time: see [`among::there`].
-pub async fn on_page(posts: &Table, viewer: UserId, ids: &[PostId]) -> Result<HashMap<PostId, Marks>, Error> {
-    let keys: Vec<Key> = ids.iter().flat_map(|id| [Kind::Like, Kind::Save].map(|kind| mark(kind, *id, viewer))).collect();
-    let found = among::there(posts, &keys, (MARKS_FOR_A_POST * ids.len()).min(MOST_MARKS)).await?;
-    let mut marks: HashMap<PostId, Marks> = ids.iter().map(|id| (*id, Marks::default())).collect();
-    for (post, kind) in found.iter().filter_map(|key| parse(&key.sk)) {
-        let Some(marks) = marks.get_mut(&post) else { continue };
-        match kind {
-            Kind::Like => marks.liked = true,
-            Kind::Save => marks.saved = true,
+pub async fn on_page(posts: &Table, viewer: UserId, ids: &[PostId], now: Time) -> Result<OnPage, Error> {
+    let marks = |id: &PostId| [mark(Kind::Like, *id, viewer), mark(Kind::Save, *id, viewer), unliked(*id, viewer)];
+    let keys: Vec<Key> = ids.iter().flat_map(marks).collect();
+    let found: Vec<Mark> = among::there(posts, &keys, (MARKS_FOR_A_POST * ids.len()).min(MOST_MARKS)).await?;
+    let mut page = OnPage { marks: ids.iter().map(|id| (*id, Marks::default())).collect(), ..OnPage::default() };
+    for mark in found {
+        let is_new = marked_when(&mark.marked_at).is_none_or(|at| at.plus(JUST_NOW) > now);
+        match parse(&mark.sk) {
+            Some((post, Kind::Like)) => {
+                page.marks.entry(post).or_default().liked = true;
+                page.just_now.extend(is_new.then_some(post));
+            }
+            Some((post, Kind::Save)) => page.marks.entry(post).or_default().saved = true,
+            None => page.just_now.extend(parse_unliked(&mark.sk).filter(|_| is_new)),
         }
     }
-    Ok(marks)
+    Ok(page)
 }
 
 /// A page of what `viewer` has saved, newest first, by its keys in the list. Consistent: what was saved before is in it.
@@ -301,9 +344,9 @@ pub async fn take_back_all(posts: &Table, viewer: UserId, up: Instant) -> Result
 /// A key of a kind that is not known here would be passed over, and found again for ever.
 async fn take_back(posts: &Table, viewer: UserId, key: &Key) -> Result<(), Error> {
     match parse(&key.sk) {
-        Some((post, Kind::Like)) => unlike(posts, post, viewer).await.map(drop),
+        Some((post, Kind::Like)) => end_like(posts, post, viewer, None).await.map(drop),
         Some((post, Kind::Save)) => unsave(posts, post, viewer).await.map(drop),
-        None if parse_saved(&key.sk).is_some() => posts.delete(key).await,
+        None if parse_saved(&key.sk).is_some() || parse_unliked(&key.sk).is_some() => posts.delete(key).await,
         None => Err(Error::Refused(format!("{} marks no post", key.sk))),
     }
 }

@@ -9,6 +9,7 @@
 //! | Counter | `COUNTS#{author}` | `POSTS` | `count` of published posts | users |
 //! | Like | `VIEWER#{viewer}` | `MARK#{post}#LIKED` | `marked` = `LIKES#{post}`, `marked_at` = `{time}#{viewer}`; speaks `post.liked` | posts, feed, notifier |
 //! | Save | `VIEWER#{viewer}` | `MARK#{post}#SAVED` | `marked` = `SAVES#{post}`, `marked_at` = `{time}#{viewer}` | posts, feed |
+//! | Unliked | `VIEWER#{viewer}` | `MARK#{post}#UNLIKED` | `marked_at`, `expires_at`: a like was taken back just now | posts, feed |
 //! | Saved | `VIEWER#{viewer}` | `SAVED#{saved_at}#{post}` | | posts |
 //! | Counter | `COUNTS#{post}` | `LIKES#{shard}` | `count` of likes | posts, feed |
 //!
@@ -91,23 +92,40 @@ pub async fn read_record(posts: &Table, post: PostId) -> Result<Option<Record>, 
     posts.get(&key(post), true).await
 }
 
-/// The published ones among `ids`; as of now if `consistent`, else as of about a second ago.
-pub async fn cards(posts: &Table, ids: &[PostId], consistent: bool) -> Result<HashMap<PostId, Post>, Error> {
-    let mut cards = alive(posts, ids, consistent).await?;
+/// The published ones among `ids`, as of now.
+pub async fn cards_now(posts: &Table, ids: &[PostId]) -> Result<HashMap<PostId, Post>, Error> {
+    let mut cards = alive(posts, ids).await?;
     cards.retain(|_, post| post.status == Status::Published);
     Ok(cards)
 }
 
+/// The published ones among `ids`, as of about a second ago; but one that has just been published is there. Of others' posts that is enough.
+pub async fn published_cards(posts: &Table, ids: &[PostId]) -> Result<HashMap<PostId, Post>, Error> {
+    let keys: Vec<Key> = ids.iter().copied().map(key).collect();
+    let records: Vec<Record> = posts.batch_get(&keys, false).await?;
+    let mut known: HashMap<PostId, Option<Post>> = HashMap::new();
+    for Record { post, deleted_at, .. } in records {
+        if deleted_at.is_some() || post.status == Status::Published {
+            known.insert(post.id, Some(post).filter(|_| deleted_at.is_none()));
+        }
+    }
+    // Who lists it says that it was published: what lags behind is asked for once more.
+    let unknown: Vec<PostId> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
+    let mut found = cards_now(posts, &unknown).await?;
+    found.extend(known.into_iter().filter_map(|(id, post)| Some((id, post?))));
+    Ok(found)
+}
+
 /// Those among `ids` that are not published (yet), as of now: for their author's eyes alone.
 pub async fn drafts(posts: &Table, ids: &[PostId]) -> Result<HashMap<PostId, Post>, Error> {
-    let mut drafts = alive(posts, ids, true).await?;
+    let mut drafts = alive(posts, ids).await?;
     drafts.retain(|_, post| post.status != Status::Published);
     Ok(drafts)
 }
 
-async fn alive(posts: &Table, ids: &[PostId], consistent: bool) -> Result<HashMap<PostId, Post>, Error> {
+async fn alive(posts: &Table, ids: &[PostId]) -> Result<HashMap<PostId, Post>, Error> {
     let keys: Vec<Key> = ids.iter().copied().map(key).collect();
-    let records: Vec<Record> = posts.batch_get(&keys, consistent).await?;
+    let records: Vec<Record> = posts.batch_get(&keys, true).await?;
     let alive = records.into_iter().filter(|record| record.deleted_at.is_none());
     Ok(alive.map(|record| (record.post.id, record.post)).collect())
 }

@@ -19,7 +19,7 @@ use tintype_core::post::{ContentType, Draft, Photo};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::*;
-use crate::reception;
+use crate::{cards::Cards, memory::Life, reception};
 
 /// An empty Posts table, as the template has it.
 pub(in crate::posts) async fn empty_table() -> Table {
@@ -81,10 +81,18 @@ async fn cost<T>(work: impl Future<Output = T>) -> (T, f64, f64) {
     telemetry::observe(of, measured, |_| Outcome::Ok).await
 }
 
+async fn unlike(table: &Table, post: PostId, viewer: UserId) -> Result<bool, Error> {
+    super::unlike(table, post, viewer, Time::now()).await
+}
+
+async fn on_page(table: &Table, viewer: UserId, ids: &[PostId]) -> Result<HashMap<PostId, Marks>, Error> {
+    Ok(super::on_page(table, viewer, ids, Time::now()).await?.marks)
+}
+
 const NEVER: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn a_like_costs_five_write_units_and_so_does_taking_it_back_and_a_save() {
+async fn a_like_costs_five_write_units_and_so_does_a_save_and_taking_one_back_seven() {
     let (table, post, ada) = (empty_table().await, post(), UserId::new());
     let now = Time::now();
     // A transaction writes each item twice, and the index once.
@@ -93,7 +101,7 @@ async fn a_like_costs_five_write_units_and_so_does_taking_it_back_and_a_save() {
     assert_eq!((writes, reads), (5.0, 0.0));
     let (unliked, writes, reads) = cost(unlike(&table, post.id, ada)).await;
     assert!(unliked.unwrap());
-    assert_eq!((writes, reads), (5.0, 0.0));
+    assert_eq!((writes, reads), (7.0, 0.0), "and the trace of it");
     let (saved, writes, reads) = cost(save(&table, post.id, ada, now)).await;
     assert!(saved.unwrap());
     assert_eq!((writes, reads), (5.0, 0.0));
@@ -114,33 +122,61 @@ async fn what_a_viewer_has_marked_of_a_page_costs_one_query_of_few_units() {
     assert_eq!(marks.unwrap().values().filter(|marks| marks.liked).count(), 10);
     // Ten likes of some 600 bytes: 6 KB, and 4 of them are a unit.
     assert!(reads <= 2.0, "{reads}");
-    let (likes, writes, reads) = cost(likes(&table, &ids)).await;
-    assert_eq!(likes.unwrap().iter().sum::<i64>(), 10);
+    let (likes, writes, reads) = cost(likes(&table, &ids, false)).await;
+    assert_eq!(likes.unwrap().values().sum::<i64>(), 10);
     assert_eq!((writes, reads), (0.0, 10.0), "half a unit each");
 }
 
 #[tokio::test]
-async fn what_was_made_of_twenty_posts_costs_half_a_unit_for_each_count_and_little_more() {
+async fn what_was_made_of_twenty_posts_costs_half_a_unit_for_each_count_and_little_more_and_remembered_only_what_is_the_viewers_own() {
     let (posts, comments, ada) = (empty_table().await, empty_table().await, UserId::new());
     let some: Vec<Post> = (0..20).map(|_| post()).collect();
+    let a_while_ago = Time::now().minus(JUST_NOW);
     for post in &some {
-        like(&posts, post, ada, Time::now()).await.unwrap();
+        like(&posts, post, ada, a_while_ago).await.unwrap();
     }
     let ids: Vec<PostId> = some.iter().map(|post| post.id).collect();
-    let (page, _, reads) = cost(reception::of_page(&posts, &comments, &ids, Some(ada))).await;
+    let cards = Cards::lasting(Life::default());
+    let (page, _, reads) = cost(reception::of_page(&cards, &posts, &comments, &ids, Some(ada))).await;
     assert!(
         page.unwrap()
             .values()
             .all(|reception| reception.counts.likes == 1 && reception.viewer == Some(Marks { liked: true, saved: false }))
     );
-    // Likes and comments, and twenty likes of the viewer's own.
-    assert!(reads <= 24.0, "{reads}");
-    let (page, writes, reads) = cost(reception::of_page(&posts, &comments, &ids, None)).await;
+    // Likes and comments, twenty likes of the viewer's own, and whether they have commented just now.
+    assert!(reads <= 25.0, "{reads}");
+    let (again, _, reads) = cost(reception::of_page(&cards, &posts, &comments, &ids, Some(ada))).await;
+    assert_eq!(again.unwrap().len(), 20);
+    assert!(reads <= 5.0, "{reads}");
+    let (page, writes, reads) = cost(reception::of_page(&Cards::lasting(Life::default()), &posts, &comments, &ids, None)).await;
     assert!(page.unwrap().values().all(|reception| reception.viewer.is_none()));
     assert_eq!((writes, reads), (0.0, 20.0));
+    assert_eq!(cost(reception::of_page(&cards, &posts, &comments, &ids, None)).await.2, 0.0, "all of it is remembered");
     let (one, writes, reads) = cost(reception::now(&posts, &comments, ids[0], Some(ada))).await;
     assert_eq!(one.unwrap().counts.likes, 1);
     assert_eq!((writes, reads), (0.0, 3.0));
+}
+
+#[tokio::test]
+async fn it_is_known_for_a_moment_that_somebody_has_liked_a_post_or_ceased_to_and_no_longer() {
+    let (table, ada) = (empty_table().await, UserId::new());
+    let posts: Vec<Post> = (0..4).map(|_| post()).collect();
+    let [liked, unliked, saved, neither] = [0, 1, 2, 3].map(|number| posts[number].id);
+    let (ids, now) = ([liked, unliked, saved, neither], Time::now());
+    for post in &posts[..2] {
+        like(&table, post, ada, now.minus(JUST_NOW)).await.unwrap();
+    }
+    let look = async |now| super::on_page(&table, ada, &ids, now).await.unwrap();
+    assert!(look(now).await.just_now.is_empty(), "it is long ago");
+    super::unlike(&table, liked, ada, now).await.unwrap();
+    like(&table, &posts[0], ada, now).await.unwrap();
+    super::unlike(&table, unliked, ada, now).await.unwrap();
+    save(&table, saved, ada, now).await.unwrap();
+    let page = look(now).await;
+    assert_eq!(page.just_now, HashSet::from([liked, unliked]));
+    assert_eq!(ids.map(|id| (page.marks[&id].liked, page.marks[&id].saved)), [(true, false), (false, false), (false, true), (false, false)]);
+    let later = look(now.plus(JUST_NOW)).await;
+    assert_eq!((later.just_now, later.marks), (HashSet::new(), page.marks));
 }
 
 #[tokio::test]
@@ -379,6 +415,9 @@ async fn of_a_person_who_leaves_all_marks_go_and_counts_stay_exact() {
         like(&table, post, ada, Time::now()).await.unwrap();
         like(&table, post, bob, Time::now()).await.unwrap();
         save(&table, post.id, ada, Time::now()).await.unwrap();
+    }
+    for post in &posts[..2] {
+        assert!(unlike(&table, post.id, ada).await.unwrap());
     }
     let mut rounds = 0;
     while !take_back_all(&table, ada, Instant::now()).await.unwrap() {
