@@ -22,7 +22,7 @@ fn lines(state: &Path, service: &str) -> Vec<Value> {
 #[tokio::test]
 async fn a_table_that_fails_is_left_alone_and_nothing_else_is() {
     let folder = folder();
-    let host = Host::start(folder.path(), "0");
+    let host = Host::start(folder.path());
     let operator = Operator::of(&host.addresses);
     let ada = Person::sign_up_at(&Caller::nobody_at(&host.addresses), "ada").await;
     let impatient = Caller::nobody_at(&host.addresses).with_token(&ada.access_token);
