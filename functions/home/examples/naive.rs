@@ -83,11 +83,9 @@ async fn main() -> Result<(), Error> {
     let observed = Router::new().fallback(move |request: Request| {
         let work = Work { service: "naive", operation: "GET /home".to_owned(), request_id: "naive".to_owned(), trace_id: String::new() };
         let answer = router.clone().oneshot(request);
-        telemetry::observe(
-            work,
-            async move { answer.await.unwrap_or_else(|never| match never {}) },
-            |answer| if answer.status().is_success() { Outcome::Ok } else { Outcome::Failed },
-        )
+        telemetry::observe(work, async move { answer.await.unwrap_or_else(|never| match never {}) }, |answer| {
+            if answer.status().is_success() { Outcome::Ok } else { Outcome::Failed }
+        })
     });
     Ok(axum::serve(TcpListener::bind(("127.0.0.1", port)).await?, observed).await?)
 }
