@@ -48,6 +48,9 @@ pub fn open(path: &Path, tables: &[deployment::Table]) -> Result<Database, Error
     let file = path.to_str().ok_or_else(|| Error::Mismatch(format!("the path {} is not UTF-8", path.display())))?;
     let database = Database::new(file).map_err(|error| Error::Unreadable(format!("{file}: {error}")))?;
     mend_streams(path).map_err(|source| Error::Database { path: path.to_owned(), source })?;
+    // Nothing else lets us set `synchronous = NORMAL` on its connection, as all our own have it (`state::connect`): else every write waits for
+    // the disk, and every read for the write.
+    database.disable_bulk_loading().map_err(|error| Error::Unreadable(format!("{file}: {error}")))?;
     for table in tables {
         let refused = |error: &dyn std::fmt::Display| Error::Mismatch(format!("the table {}: {error}", table.name));
         match database.describe_table(DescribeTableRequest { table_name: table.name.clone() }) {
