@@ -28,6 +28,7 @@ pub(crate) enum Shown {
 }
 
 /// All that a page of notifications is about, as far as it is there for the viewer. Consistent, but for how people call themselves.
+#[derive(Default)]
 pub(crate) struct Sight {
     /// Those that are open to the viewer.
     pub(crate) posts: HashMap<PostId, Post>,
@@ -43,6 +44,9 @@ pub(crate) struct Sight {
 
 impl Sight {
     pub(crate) async fn of(stores: &Stores, viewer: UserId, notes: &[Note]) -> Result<Self, Error> {
+        if notes.is_empty() {
+            return Ok(Self::default());
+        }
         let posts = |is_failed: bool| {
             let posts = notes.iter().filter(move |note| (note.kind == Kind::PostFailed) == is_failed).filter_map(|note| note.post_id);
             unique(posts)
@@ -51,20 +55,22 @@ impl Sight {
         let comments = unique(notes.iter().filter_map(|note| note.comment_id));
         let asking = notes.iter().filter(|note| note.kind == Kind::FollowRequest).flat_map(|note| note.actors.iter().copied());
         let asking: Vec<Key> = unique(asking).into_iter().map(|actor| users::request(viewer, actor)).collect();
-        let (mut posts, failed, comments, people, silent, waiting) = try_join!(
+        let (mut posts, failed, comments, people, silence, waiting) = try_join!(
             posts::cards_now(&stores.posts, &published),
             posts::drafts(&stores.posts, &failed),
             comments::there(&stores.comments, &comments),
             stores.cards.people(&stores.users, notes.iter().flat_map(|note| note.actors.iter().copied()), Some(viewer)),
-            visibility::silent_for(&stores.users, viewer),
+            visibility::silence_of(&stores.users, viewer),
             stores.users.batch_get::<Key>(&asking, true),
         )?;
         posts.extend(failed);
-        let authors: Vec<UserId> = posts.values().map(|post| post.author_id).collect();
-        let open = visibility::open_among(&stores.users, viewer, authors).await?;
-        let closed = posts.extract_if(|_, post| !open.contains_key(&post.author_id)).map(|(post_id, _)| post_id).collect();
+        // Most are about the viewer's own, which nothing hides from them.
+        let authors: HashSet<UserId> = posts.values().map(|post| post.author_id).filter(|author| *author != viewer).collect();
+        let open = visibility::open_but(&stores.users, viewer, authors, &silence.blocks).await?;
+        let is_open = |author: UserId| author == viewer || open.contains_key(&author);
+        let closed = posts.extract_if(|_, post| !is_open(post.author_id)).map(|(post_id, _)| post_id).collect();
         let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();
-        Ok(Self { posts, closed, comments, people, silent, waiting })
+        Ok(Self { posts, closed, comments, people, silent: silence.people, waiting })
     }
 
     pub(crate) fn of_note(&self, note: &Note) -> Shown {

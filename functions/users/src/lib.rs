@@ -33,7 +33,7 @@ use tintype_tables::{Table, cards::Cards, config, memory::Life};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{keys::Keys, profiles::memory::Profiles};
+use crate::{keys::Keys, profiles::memory::Profiles, suggestions::Circles};
 
 /// What hashing a password takes, in KiB of memory and in passes over it: for the benchmark, `examples/argon2-cost.rs`.
 pub const ARGON2_MEMORY_KIB: u32 = password::MEMORY_KIB;
@@ -50,6 +50,8 @@ pub struct App {
     cards: Cards,
     /// What is remembered of them, as their profiles show them.
     profiles: Profiles,
+    /// What is remembered for suggestions.
+    circles: Circles,
     /// Archives, to be fetched with a link.
     exports: Bucket,
     /// Where tickets for pictures lead.
@@ -79,6 +81,7 @@ pub async fn run() -> Result<(), Error> {
         posts,
         cards: Cards::from_env()?,
         profiles: Profiles::lasting(Life::from_env()?),
+        circles: Circles::lasting(Life::from_env()?),
         exports,
         uploads,
         media,

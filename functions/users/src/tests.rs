@@ -26,6 +26,7 @@ fn app_of(table: Table) -> App {
         posts: table,
         cards: Cards::lasting(Life::default()),
         profiles: Profiles::lasting(Life::default()),
+        circles: Circles::lasting(Life::default()),
         exports,
         uploads,
         media,

@@ -141,9 +141,32 @@ pub async fn open_among(
 ) -> Result<HashMap<UserId, ProfileCard>, Error> {
     // A batch is refused if it asks for one item twice.
     let people: HashSet<UserId> = people.into_iter().collect();
+    let (blocks, cards) = try_join!(blocks_of(users, viewer), profiles_of(users, people))?;
+    open_of(users, viewer, cards, &blocks).await
+}
+
+/// The same for whoever has read already whom `viewer` blocks, and who blocks `viewer`.
+pub async fn open_but(
+    users: &Table,
+    viewer: UserId,
+    people: HashSet<UserId>,
+    blocks: &HashSet<UserId>,
+) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    open_of(users, viewer, profiles_of(users, people).await?, blocks).await
+}
+
+async fn profiles_of(users: &Table, people: HashSet<UserId>) -> Result<Vec<ProfileCard>, Error> {
     let profiles: Vec<Key> = people.into_iter().map(users::profile).collect();
-    let (blocks, cards) = try_join!(blocks_of(users, viewer), users.batch_get::<ProfileCard>(&profiles, true))?;
-    let private = cards.iter().filter(|card| card.is_private).map(|card| users::following(viewer, card.id));
+    users.batch_get(&profiles, true).await
+}
+
+async fn open_of(
+    users: &Table,
+    viewer: UserId,
+    cards: Vec<ProfileCard>,
+    blocks: &HashSet<UserId>,
+) -> Result<HashMap<UserId, ProfileCard>, Error> {
+    let private = cards.iter().filter(|card| card.is_private && card.id != viewer).map(|card| users::following(viewer, card.id));
     let followed: HashSet<Key> = users.batch_get(&private.collect::<Vec<_>>(), true).await?.into_iter().collect();
     let is_open = |card: &ProfileCard| {
         let is_blocked = blocks.contains(&card.id);
@@ -207,9 +230,30 @@ pub async fn fences_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>,
     hidden(users, viewer, |_| true).await
 }
 
-/// The people of whose doings `viewer` is not to hear, as of now: see [`is_silent`].
-pub async fn silent_for(users: &Table, viewer: UserId) -> Result<HashSet<UserId>, Error> {
-    hidden(users, viewer, |fence| fence != Fence::Unfollowed).await
+/// Of whose doings a viewer is not to hear.
+#[derive(Debug, Default)]
+pub struct Silence {
+    /// All of them: see [`is_silent`].
+    pub people: HashSet<UserId>,
+    /// Those with whom there is a block: neither is to see the other anywhere.
+    pub blocks: HashSet<UserId>,
+}
+
+/// Of whose doings `viewer` is not to hear, as of now.
+pub async fn silence_of(users: &Table, viewer: UserId) -> Result<Silence, Error> {
+    let mut silence = Silence::default();
+    each_fence(users, viewer, |person, fence| match fence {
+        Fence::Unfollowed => {}
+        Fence::Muting => {
+            silence.people.insert(person);
+        }
+        Fence::Blocking | Fence::Blocked => {
+            silence.people.insert(person);
+            silence.blocks.insert(person);
+        }
+    })
+    .await?;
+    Ok(silence)
 }
 
 /// The people whom `viewer` blocks, or who block `viewer`, as of now: neither is to see the other anywhere.
@@ -219,13 +263,23 @@ pub async fn blocks_of(users: &Table, viewer: UserId) -> Result<HashSet<UserId>,
 
 async fn hidden(users: &Table, viewer: UserId, counts: impl Fn(Fence) -> bool) -> Result<HashSet<UserId>, Error> {
     let mut people = HashSet::new();
+    each_fence(users, viewer, |person, fence| {
+        if counts(fence) {
+            people.insert(person);
+        }
+    })
+    .await?;
+    Ok(people)
+}
+
+async fn each_fence(users: &Table, viewer: UserId, mut note: impl FnMut(UserId, Fence)) -> Result<(), Error> {
     let mut after = None;
     loop {
         let page = fences(users, viewer, after, 1000).await?;
-        people.extend(page.items.into_iter().filter(|(_, _, fence)| counts(*fence)).map(|(_, person, _)| person));
+        page.items.into_iter().for_each(|(_, person, fence)| note(person, fence));
         after = page.next;
         if after.is_none() {
-            return Ok(people);
+            return Ok(());
         }
     }
 }
