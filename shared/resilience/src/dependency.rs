@@ -99,10 +99,21 @@ impl Dependency {
         work: impl Future<Output = Result<T, E>>,
         is_failure: impl FnOnce(&Result<T, E>) -> bool,
     ) -> Result<T, Refusal<E>> {
-        let ticket = self.enter(within)?;
-        let Ok(result) = tokio::time::timeout(within, work).await else {
-            ticket.settle(Verdict::Failed);
-            return Err(Refusal::Late { dependency: self.0.name.clone(), within });
+        self.call_in_what_is_left(within, within, work, is_failure).await
+    }
+
+    /// The same, where others have had their part of the time: lateness counts as a failure only if there were at least `fair` `left`.
+    pub async fn call_in_what_is_left<T, E>(
+        &self,
+        left: Duration,
+        fair: Duration,
+        work: impl Future<Output = Result<T, E>>,
+        is_failure: impl FnOnce(&Result<T, E>) -> bool,
+    ) -> Result<T, Refusal<E>> {
+        let ticket = self.enter(fair)?;
+        let Ok(result) = tokio::time::timeout(left, work).await else {
+            ticket.settle(if left < fair { Verdict::Unknown } else { Verdict::Failed });
+            return Err(Refusal::Late { dependency: self.0.name.clone(), within: left });
         };
         ticket.settle(if is_failure(&result) { Verdict::Failed } else { Verdict::Answered });
         result.map_err(Refusal::Failed)
@@ -126,8 +137,14 @@ impl Dependency {
             Err(refused) => {
                 let state = calls.breaker.state(now);
                 drop(calls);
-                telemetry::count("breaker.refused", 1);
-                self.tell(state);
+                match refused {
+                    Refused::Open { .. } => {
+                        telemetry::count("breaker.refused", 1);
+                        self.tell(state);
+                    }
+                    // Which says nothing of the breaker.
+                    Refused::Full { .. } => telemetry::count("bulkhead.refused", 1),
+                }
                 Err(refused)
             }
         }

@@ -60,6 +60,22 @@ async fn a_call_ends_with_its_deadline_and_counts_as_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_given_little_time_has_not_failed() {
+    let dependency = Dependency::new("feed");
+    for left in [Duration::ZERO, WITHIN / 4] {
+        for _ in 0..2 * LEAST {
+            let late = dependency.call_in_what_is_left(left, WITHIN / 2, pending::<Result<(), ()>>(), Result::is_err).await;
+            assert!(matches!(late, Err(Refusal::Late { within, .. }) if within == left));
+        }
+        assert_eq!(dependency.state(), State::Closed, "{left:?}");
+    }
+    for _ in 0..LEAST {
+        dependency.call_in_what_is_left(WITHIN / 2, WITHIN / 2, pending::<Result<(), ()>>(), Result::is_err).await.unwrap_err();
+    }
+    assert_eq!(dependency.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_drops_a_call_too_soon_says_nothing_and_too_late_that_it_failed() {
     let dependency = Dependency::new("feed");
     for _ in 0..LEAST {

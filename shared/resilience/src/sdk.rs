@@ -1,7 +1,10 @@
 //! What stands before the calls of an AWS SDK's client.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,15 +20,18 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::{
+    config_bag::{ConfigBag, Storable, StoreReplace},
+    retry::RetryConfig,
+};
 use tintype_telemetry as telemetry;
 
 use crate::{Dependency, Ticket, breaker::Verdict};
 
 /// How many retries an environment may save up for a dependency: those of one call.
 pub const MOST_RETRIES: usize = 2;
-/// Every second answer earns a retry. While there are answers, calls are tried three times; when there are none, no more than
-/// [`MOST_RETRIES`] are made in vain until one comes.
+/// The first answer of all earns [`MOST_RETRIES`], and every second one that follows earns one. While there are answers, calls are tried three
+/// times; when there are none, no more than [`MOST_RETRIES`] are made in vain until one comes, and none where there has never been one.
 pub const RETRIES_EARNED: f32 = 0.5;
 
 /// Stands before all calls of one client: an interceptor, and the budget that its retries are paid from.
@@ -37,12 +43,15 @@ pub const RETRIES_EARNED: f32 = 0.5;
 pub struct Guard {
     dependency: Dependency,
     patience: Duration,
+    /// There has been an answer. The SDK's bucket begins full: an environment that starts while all fails would have its retries in vain.
+    has_answered: AtomicBool,
 }
 
 impl Guard {
-    /// Before the calls of `dependency`. One that is given up by its caller counts as failed if it took `patience` by then.
+    /// Before the calls of `dependency`. One that is given up by its caller counts as failed if it took `patience` by then: where callers
+    /// wait for less than an attempt may take, that must be less too, or nobody notices a dependency that hangs.
     pub fn new(dependency: Dependency, patience: Duration) -> Self {
-        Self { dependency, patience }
+        Self { dependency, patience, has_answered: AtomicBool::new(false) }
     }
 
     /// The budget of the client's retries. To be made once a client.
@@ -73,7 +82,11 @@ impl Intercept for Guard {
 
     fn read_before_execution(&self, _: &BeforeSerializationInterceptorContextRef<'_>, config: &mut ConfigBag) -> Result<(), BoxError> {
         let ticket = self.dependency.enter(self.patience)?;
-        config.interceptor_state().store_put(Held(Mutex::new(Some(ticket))));
+        let state = config.interceptor_state();
+        state.store_put(Held(Mutex::new(Some(ticket))));
+        if !self.has_answered.load(Ordering::Relaxed) {
+            state.store_put(RetryConfig::standard().with_max_attempts(1));
+        }
         Ok(())
     }
 
@@ -90,7 +103,11 @@ impl Intercept for Guard {
             if attempts > 1 {
                 telemetry::count("dependency.retries", attempts as usize - 1);
             }
-            ticket.settle(verdict(context.inner(), components));
+            let verdict = verdict(context.inner(), components);
+            if verdict == Verdict::Answered {
+                self.has_answered.store(true, Ordering::Relaxed);
+            }
+            ticket.settle(verdict);
         }
         Ok(())
     }

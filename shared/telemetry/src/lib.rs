@@ -175,9 +175,10 @@ const OF_EVERY_LINE: [Metric; 4] = [
 ];
 
 /// Of lines that have them: what the breakers of outgoing calls did, and what was tried again.
-const OF_CALLS: [Metric; 3] = [
+const OF_CALLS: [Metric; 4] = [
     Metric { name: "breaker.opened", unit: "Count" },
     Metric { name: "breaker.refused", unit: "Count" },
+    Metric { name: "bulkhead.refused", unit: "Count" },
     Metric { name: "dependency.retries", unit: "Count" },
 ];
 

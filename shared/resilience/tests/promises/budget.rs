@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tintype_resilience::{Dependency, Guard};
+use tintype_resilience::{Dependency, Guard, MOST_RETRIES};
 use tokio::runtime;
 
 use crate::{
@@ -76,5 +76,24 @@ async fn while_all_fails_nothing_is_tried_again_beyond_what_was_saved_up() {
             call(&client).await.unwrap_err();
         }
         assert_eq!(service.attempts(), 102, "{failure:?}");
+    }
+}
+
+/// One that starts while all fails knows nothing better than to ask once.
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_has_never_had_an_answer_tries_nothing_again() {
+    for first in [Attempt::Answered, Attempt::Condition] {
+        let service = Service::new([Attempt::Internal]);
+        let guard = guard();
+        let client = service.client(|config| config.retry_partition(guard.retries()).interceptor(guard));
+        for _ in 0..3 {
+            call(&client).await.unwrap_err();
+        }
+        assert_eq!(service.attempts(), 3);
+        service.becomes(first);
+        let _ = call(&client).await;
+        service.becomes(Attempt::Internal);
+        call(&client).await.unwrap_err();
+        assert_eq!(service.attempts(), 4 + 1 + MOST_RETRIES, "after {first:?}");
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tintype_resilience::{Dependency, breaker::Verdict};
+use tintype_resilience::{Dependency, MOST_RETRIES, breaker::Verdict};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::reference::Budget;
@@ -75,9 +75,9 @@ impl Environment {
         self.down.0 <= at && at < self.down.1
     }
 
-    /// One call a turn, from a random moment on.
-    async fn work(mut self, every: Duration, until: Instant) {
-        let mut next = Instant::now() + every.mul_f64(fastrand::f64());
+    /// One call a turn, from a random moment of the first turn on.
+    async fn work(mut self, from: Instant, every: Duration, until: Instant) {
+        let mut next = from + every.mul_f64(fastrand::f64());
         let mut answered_since = None;
         while next < until {
             sleep_until(next).await;
@@ -123,15 +123,27 @@ impl Environment {
     }
 }
 
-async fn storm(protection: Protection, every: Duration, outage: Duration) -> Arc<Counted> {
+/// When environments start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Before,
+    /// In the middle of the failure, as many do where slow answers make Lambda start more.
+    Meanwhile,
+}
+
+async fn storm(protection: Protection, start: Start, every: Duration, outage: Duration) -> Arc<Counted> {
     fastrand::seed(7);
     let counted = Arc::new(Counted::default());
     let down = (Instant::now() + BEFORE, Instant::now() + BEFORE + outage);
+    let from = match start {
+        Start::Before => Instant::now(),
+        Start::Meanwhile => down.0 + outage / 2,
+    };
     let environments: Vec<_> = (0..ENVIRONMENTS)
         .map(|_| {
             let (dependency, counted) = (Dependency::new("table"), Arc::clone(&counted));
-            let environment = Environment { protection, dependency, budget: Budget::full(), down, counted };
-            tokio::spawn(environment.work(every, down.1 + AFTER))
+            let environment = Environment { protection, dependency, budget: Budget::empty(), down, counted };
+            tokio::spawn(environment.work(from, every, down.1 + AFTER))
         })
         .collect();
     for environment in environments {
@@ -146,7 +158,7 @@ async fn a_storm_of_retries_does_not_come() {
     println!("{ENVIRONMENTS} environments; requests for each call made | for each call wanted | back after");
     for (every, name) in [(Duration::from_millis(250), "4 calls a second"), (Duration::from_secs(1), "1 call a second")] {
         for protection in [Protection::None, Protection::Budget, Protection::BudgetAndBreaker] {
-            let counted = storm(protection, every, minute).await;
+            let counted = storm(protection, Start::Before, every, minute).await;
             let recovered = Duration::from_millis(u64::try_from(counted.recovered.load(Ordering::Relaxed)).unwrap());
             println!("  {name}, {protection:?}: {:.3} | {:.3} | {recovered:?}", counted.of_calls(), counted.of_wishes());
             if protection == Protection::None {
@@ -160,10 +172,30 @@ async fn a_storm_of_retries_does_not_come() {
     }
 }
 
-/// The shorter it is, the more the two retries weigh that an environment has saved up; the breaker bears the rest.
+/// What an environment has saved up are two retries, whatever it calls: a tenth of its calls from twenty on, and more of fewer. Of a short failure it
+/// makes few calls, for the breaker refuses the others; and one that calls every ten seconds has made six when a minute is over.
 #[tokio::test(start_paused = true)]
-async fn a_short_failure_brings_no_more_requests_than_there_were_calls() {
-    let counted = storm(Protection::BudgetAndBreaker, Duration::from_millis(100), Duration::from_secs(5)).await;
-    println!("5 s: {:.3} requests for each call made, {:.3} for each call wanted", counted.of_calls(), counted.of_wishes());
-    assert!(counted.of_wishes() <= 0.5, "{:.3}", counted.of_wishes());
+async fn each_environment_adds_two_requests_to_its_calls_and_no_more() {
+    let (seconds, minute) = (Duration::from_secs(5), Duration::from_mins(1));
+    for (every, outage, of_calls, of_wishes) in [
+        (Duration::from_millis(100), seconds, 1.2, 0.5),
+        (Duration::from_secs(10), minute, 1.34, 1.34),
+        (Duration::from_secs(2), minute, 1.1, 1.1),
+    ] {
+        let counted = storm(Protection::BudgetAndBreaker, Start::Before, every, outage).await;
+        println!("a call every {every:?}, {outage:?}: {:.3} | {:.3}", counted.of_calls(), counted.of_wishes());
+        let added = counted.attempts.load(Ordering::Relaxed) - counted.made.load(Ordering::Relaxed);
+        assert!(added <= MOST_RETRIES * ENVIRONMENTS, "{added} requests more than calls");
+        assert!(counted.of_calls() <= of_calls, "every {every:?}: {:.3}", counted.of_calls());
+        assert!(counted.of_wishes() <= of_wishes, "every {every:?}: {:.3}", counted.of_wishes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_starts_meanwhile_adds_nothing() {
+    for every in [Duration::from_millis(250), Duration::from_secs(10)] {
+        let counted = storm(Protection::BudgetAndBreaker, Start::Meanwhile, every, Duration::from_mins(1)).await;
+        let (made, attempts) = (counted.made.load(Ordering::Relaxed), counted.attempts.load(Ordering::Relaxed));
+        assert!(made >= ENVIRONMENTS && attempts == made, "{attempts} requests of {made} calls");
+    }
 }
