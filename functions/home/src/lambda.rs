@@ -1,9 +1,17 @@
 //! Asks another function, as the gateway would: Lambda's `Invoke`, signed and sent without Lambda's SDK.
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_config::SdkConfig;
 use aws_lambda_events::apigw::ApiGatewayProxyResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use axum::http::{HeaderValue, Request, StatusCode};
 use lambda_http::Error;
 use serde_json::Value;
@@ -32,10 +40,15 @@ pub(crate) enum Failure {
     Unreadable(serde_json::Error),
 }
 
+/// As many connections as are used at once, and may be dead after a pause.
+const CONNECTIONS: usize = 3;
+
 /// Lambda, in this region or on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Lambda {
     service: Service,
+    /// How many connections broke since the last answer.
+    broken: Arc<AtomicUsize>,
     /// Without a slash at the end.
     endpoint: String,
 }
@@ -51,7 +64,7 @@ impl Lambda {
     }
 
     pub(crate) fn of(service: Service, endpoint: &str) -> Self {
-        Self { service, endpoint: endpoint.trim_end_matches('/').to_owned() }
+        Self { service, broken: Arc::default(), endpoint: endpoint.trim_end_matches('/').to_owned() }
     }
 
     /// Opens as many connections as are needed at once.
@@ -60,6 +73,8 @@ impl Lambda {
     }
 
     /// Runs a function on an event of the gateway, and waits for what it answers. Once: what fails is missing, and who misses it asks again.
+    /// But a kept connection may have ended while the environment was frozen: then it is asked once more, on a new one, which may be done
+    /// twice, for it reads only. Not without end while Lambda can't be reached.
     pub(crate) async fn invoke(&self, function: &str, event: &Value, trace_id: &str) -> Result<ApiGatewayProxyResponse, Failure> {
         let mut request = Request::post(format!("{}/2015-03-31/functions/{function}/invocations", self.endpoint))
             .header("content-type", "application/json")
@@ -68,7 +83,12 @@ impl Lambda {
         if let Some(trace_id) = HeaderValue::from_str(trace_id).ok().filter(|trace_id| !trace_id.is_empty()) {
             request.headers_mut().insert("x-amzn-trace-id", trace_id);
         }
-        let answer = self.service.ask(request).await.map_err(Failure::Unanswered)?;
+        let answer = match self.service.ask(request.clone()).await {
+            Err(error) if is_broken(&error) && self.broken.fetch_add(1, Ordering::Relaxed) < CONNECTIONS => self.service.ask(request).await,
+            answer => answer,
+        };
+        let answer = answer.map_err(Failure::Unanswered)?;
+        self.broken.store(0, Ordering::Relaxed);
         if answer.status() != StatusCode::OK {
             return Err(Failure::Refused(answer.status()));
         }
@@ -78,6 +98,11 @@ impl Lambda {
         }
         serde_json::from_slice(answer.body()).map_err(Failure::Unreadable)
     }
+}
+
+/// Whether the connection is what went wrong, and not the time.
+fn is_broken(error: &Unanswered) -> bool {
+    error.downcast_ref::<ConnectorError>().is_some_and(|error| error.is_io() || error.as_other().is_some())
 }
 
 fn endpoint_of(region: &str) -> String {

@@ -3,18 +3,17 @@
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::encodings::Body;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json, value::RawValue};
 use tintype_auth::Identity;
-use tintype_edge::on_behalf_of;
+use tintype_edge::{DEGRADED, on_behalf_of};
 use tintype_guard::Address;
 use tintype_resilience::Dependency;
+#[cfg(test)]
+use tintype_resilience::breaker::State;
 use tintype_telemetry as telemetry;
 
 use crate::lambda::{Failure, Lambda};
-
-/// Who says in an answer of what it is not quite what it should be.
-const DEGRADED: &str = "tintype-degraded";
 
 /// A part of home that another function knows.
 #[derive(Debug, Clone)]
@@ -56,13 +55,19 @@ impl Section {
         Self { name, function, dependency: Dependency::new(dependency), path, deadline }
     }
 
+    /// What the function's breaker lets through now.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> State {
+        self.dependency.state()
+    }
+
     /// Asks for up to `limit` items, and says in the log how long it took and what went wrong.
     pub(crate) async fn ask(&self, lambda: &Lambda, asker: &Asker<'_>, limit: usize) -> Part {
         let started = Instant::now();
         let left = self.deadline.saturating_sub(telemetry::elapsed());
         let event = self.event(asker, limit);
-        // A call that hangs is dropped with its connection.
-        let answer = self.dependency.call(left, self.call(lambda, &event), is_failure).await;
+        // A call that hangs is dropped with its connection. If others have had most of the time, it is not the function that is slow.
+        let answer = self.dependency.call_in_what_is_left(left, self.deadline / 2, self.call(lambda, &event), is_failure).await;
         let took = started.elapsed();
         telemetry::field(&format!("home.{}_ms", self.name), milliseconds(took));
         let waited = took.min(left);
@@ -85,7 +90,7 @@ impl Section {
             Some(Body::Text(text)) => text,
             _ => String::new(),
         };
-        let is_degraded = [&answer.headers, &answer.multi_value_headers].iter().any(|headers| headers.contains_key(DEGRADED));
+        let is_degraded = [&answer.headers, &answer.multi_value_headers].iter().any(|headers| headers.contains_key(&DEGRADED));
         Ok((RawValue::from_string(body).map_err(Failure::Unreadable)?, is_degraded))
     }
 
@@ -124,9 +129,15 @@ impl Section {
     }
 }
 
-/// What a function answers about one person (4xx) says nothing against the function.
+/// Whether the function fails, whoever asks. What it answers about one person (4xx), or always gets wrong about them (500, what can't be read),
+/// is an answer: else one person who comes again and again would shut a section for everybody.
 fn is_failure(answer: &Result<(Box<RawValue>, bool), Failure>) -> bool {
-    answer.as_ref().is_err_and(|failure| !matches!(failure, Failure::Status(status) if *status < 500))
+    match answer {
+        Ok(_) | Err(Failure::Unreadable(_)) => false,
+        Err(Failure::Status(status)) => matches!(status, 503 | 504),
+        Err(Failure::Refused(status)) => *status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+        Err(Failure::Unanswered(_) | Failure::Failed(_)) => true,
+    }
 }
 
 /// With one decimal.

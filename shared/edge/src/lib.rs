@@ -18,7 +18,7 @@ pub use body::{Body, MOST_BODY_BYTES, Parameters, PathId};
 pub use idempotency::{Claims, Creation, IdempotencyKey, Made, Once, REPLAYED};
 pub use pages::{List, PageRequest, Paging};
 pub use problem::{FieldError, Problem, ProblemBody};
-pub use server::{Edge, answer, serve, service};
+pub use server::{DEGRADED, Edge, answer, serve, service};
 pub use sight::{open_to, post_open_to};
 pub use validation::Checks;
 pub use viewer::{MaybeViewer, Viewer, on_behalf_of};

@@ -22,7 +22,7 @@ const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Tintype-Degraded");
 
 /// What of an answer is old or missing, because a table fails just now: the names that the log line has, too.
-const DEGRADED: HeaderName = HeaderName::from_static("tintype-degraded");
+pub const DEGRADED: HeaderName = HeaderName::from_static("tintype-degraded");
 
 /// Who tells at a function's edge who calls, and who may pass.
 #[derive(Clone, Default)]

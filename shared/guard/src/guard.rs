@@ -15,7 +15,7 @@ use crate::{
     gcra::{self, Gcra, between},
     memory::Memory,
     policy::{Algorithm, Class, Policies, Policy},
-    store::{Store, counts, whole},
+    store::{HANGS, Store, counts, whole},
     windows,
 };
 
@@ -57,7 +57,7 @@ pub struct Exceeded {
 impl Guard {
     /// The guard of the environment's variables; without `EDGE_TABLE` it lets all pass.
     pub fn from_env(client: &Client) -> Self {
-        let store = Table::from_env(client, "EDGE_TABLE").ok().map(Store::new);
+        let store = Table::from_env_for(client, "EDGE_TABLE", HANGS).ok().map(Store::new);
         let loopback_leeway = config::variable("LOOPBACK_LEEWAY").ok().and_then(|leeway| leeway.parse().ok()).unwrap_or(1);
         let origin_secret = config::variable("ORIGIN_SECRET").unwrap_or_default();
         Self { store, origin_secret, loopback_leeway, policies: Policies::from_env(), memory: Memory::default() }

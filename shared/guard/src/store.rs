@@ -23,7 +23,10 @@ use crate::{gcra, windows::Settlement};
 /// The longest that a request waits for the table. It answers within 10 ms nearly always; a slow answer to a question of order would be
 /// worse than a wrong one, and 300 ms are room for one more attempt of the SDK where the first was throttled.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// After it was waited for in vain, the table is left alone for so long: an outage costs a request in some hundred its 300 ms, not each.
+/// A call that was given up after so long has failed, as the table's breaker sees it: as good as [`PATIENCE`], which begins a moment before the call does.
+pub(crate) const HANGS: Duration = Duration::from_millis(250);
+/// After it was waited for in vain, the table is left alone for so long: an outage costs a request in some hundred its 300 ms, not each. The
+/// breaker needs five that failed, which would be five requests that waited.
 const REST: Duration = Duration::from_secs(2);
 
 /// Whether a conditional write was done: the item after it, or the item that stood in its way.

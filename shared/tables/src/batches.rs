@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     Error, Key, Table,
-    table::{Item, back_off, failure, write_units},
+    table::{Item, back_off, failure, is_progress, write_units},
 };
 
 /// The most that `BatchWriteItem` takes.
@@ -33,6 +33,7 @@ async fn write(table: &Table, requests: Vec<WriteRequest>) -> Result<(), Error> 
 /// What the table did not process is sent again, later and later; after that it is the caller's to come again.
 async fn write_batch(table: &Table, mut batch: Vec<WriteRequest>) -> Result<(), Error> {
     for attempt in 0.. {
+        let asked = batch.len();
         let request = table.client.batch_write_item().request_items(&table.name, batch);
         let answer = Box::pin(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await.map_err(failure)?;
         write_units(answer.consumed_capacity());
@@ -40,6 +41,7 @@ async fn write_batch(table: &Table, mut batch: Vec<WriteRequest>) -> Result<(), 
         if batch.is_empty() {
             break;
         }
+        is_progress(asked, batch.len())?;
         back_off(attempt).await?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use tintype_telemetry as telemetry;
 use uuid::Uuid;
 
 use crate::{
-    config::{Missing, variable},
+    config::{ATTEMPT_TIMEOUT, Missing, variable},
     guarded::guarded,
 };
 
@@ -103,7 +103,17 @@ impl Table {
     /// The table whose name is in environment variable `name`, behind a breaker of its own: one that fails must not shut the others. Of
     /// `client` it has all but what stands before another table.
     pub fn from_env(client: &Client, name: &str) -> Result<Self, Missing> {
-        Ok(Self { client: guarded(client, &name.to_lowercase()), name: variable(name)? })
+        Self::from_env_for(client, name, ATTEMPT_TIMEOUT)
+    }
+
+    /// The same for callers who wait no longer than `patience`: a call that they have given up then has failed.
+    pub fn from_env_for(client: &Client, name: &str, patience: Duration) -> Result<Self, Missing> {
+        Ok(Self::guarded(client, &name.to_lowercase(), variable(name)?, patience))
+    }
+
+    /// The table of this name, as [`Self::from_env_for`] makes it; logs call it `dependency`.
+    pub fn guarded(client: &Client, dependency: &str, name: String, patience: Duration) -> Self {
+        Self { client: guarded(client, dependency, patience), name }
     }
 
     /// Opens the connection while the function initialises, so that the first request does not pay for it. A failure is left to that request.
@@ -133,6 +143,7 @@ impl Table {
         for chunk in keys.chunks(MOST_KEYS) {
             let mut pending = chunk.iter().map(Key::item).collect::<Vec<_>>();
             for attempt in 0.. {
+                let asked = pending.len();
                 let request =
                     KeysAndAttributes::builder().set_keys(Some(pending)).consistent_read(consistent).build().expect("keys are set");
                 let request =
@@ -146,6 +157,7 @@ impl Table {
                 if pending.is_empty() {
                     break;
                 }
+                is_progress(asked, pending.len())?;
                 back_off(attempt).await?;
             }
         }
@@ -221,6 +233,11 @@ pub async fn back_off(attempt: u32) -> Result<(), Error> {
     }
     tokio::time::sleep((FIRST * 2u32.pow(attempt)).mul_f64(fastrand::f64())).await;
     Ok(())
+}
+
+/// A round of a batch that has done nothing was tried again already, by the SDK and as often as the budget allows: there is no other.
+pub(crate) fn is_progress(before: usize, after: usize) -> Result<(), Error> {
+    if after < before { Ok(()) } else { Err(Error::Unavailable("nothing of a batch is done, also after retries".to_owned())) }
 }
 
 /// A string attribute.

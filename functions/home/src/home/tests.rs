@@ -2,18 +2,23 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
 };
 use axum::{body::to_bytes, extract::FromRequestParts, response::Response};
 use serde_json::{Value, json};
 use tintype_auth::Identity;
 use tintype_core::{SessionId, UserId};
+use tintype_resilience::breaker::{LEAST, State};
 use tintype_signed::Service;
 use tokio::time::sleep;
 
@@ -232,6 +237,82 @@ async fn an_answer_that_is_no_json_is_missing() {
         let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: 0 };
         let part = home.feed.ask(&home.lambda, &Asker { identity: &identity, headers: &HeaderMap::new(), source_ip: None }, 1).await;
         assert!(part.body.is_none() && part.is_degraded, "{payload}");
+    }
+}
+
+/// Connections of which so many are dead, though nobody has noticed yet.
+#[derive(Debug, Clone)]
+struct Dead {
+    still: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
+    functions: Functions,
+}
+
+impl HttpConnector for Dead {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.still.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |still| still.checked_sub(1)).is_ok() {
+            return HttpConnectorFuture::ready(Err(ConnectorError::io("it was closed meanwhile".into())));
+        }
+        self.functions.call(request)
+    }
+}
+
+#[tokio::test]
+async fn connections_that_died_while_the_environment_slept_cost_no_section_and_a_lambda_that_is_gone_is_not_asked_twice_for_ever() {
+    let dead = Dead { still: Arc::new(AtomicUsize::new(3)), asked: Arc::default(), functions: functions() };
+    let home = asking(dead.clone());
+    let sections = async || {
+        let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: 0 };
+        let (headers, lambda) = (HeaderMap::new(), &home.lambda);
+        let asker = Asker { identity: &identity, headers: &headers, source_ip: None };
+        let parts = tokio::join!(
+            home.feed.ask(lambda, &asker, 1),
+            home.notifications.ask(lambda, &asker, 1),
+            home.suggestions.ask(lambda, &asker, 1)
+        );
+        [parts.0, parts.1, parts.2].iter().filter(|part| part.body.is_some()).count()
+    };
+    assert_eq!((sections().await, dead.asked.load(Ordering::Relaxed)), (3, 6));
+    dead.still.store(usize::MAX, Ordering::Relaxed);
+    let before = dead.asked.load(Ordering::Relaxed);
+    for _ in 0..4 {
+        assert_eq!(sections().await, 0);
+    }
+    assert_eq!(dead.asked.load(Ordering::Relaxed) - before, 4 * 3 + 3);
+}
+
+/// Asks for the feed in as many requests as open a breaker, and says whether that has done so.
+async fn opens(does: Does) -> bool {
+    let functions = but("the-feed", does);
+    let home = asking(functions);
+    let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: 0 };
+    for _ in 0..LEAST {
+        home.feed.ask(&home.lambda, &Asker { identity: &identity, headers: &HeaderMap::new(), source_ip: None }, 1).await;
+    }
+    home.feed.state() == State::Open
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_everybody_shuts_a_section_and_what_fails_for_one_person_does_not() {
+    let problem = json!({"code": "internal"});
+    for does in [
+        Does::AnswersWith(503, json!({}), problem.clone()),
+        Does::AnswersWith(504, json!({}), problem.clone()),
+        Does::Lambda(429, None),
+        Does::Lambda(500, None),
+        Does::Lambda(200, Some("Unhandled")),
+        Does::Hangs,
+    ] {
+        assert!(opens(does.clone()).await, "{does:?}");
+    }
+    for does in [
+        Does::AnswersWith(500, json!({}), problem.clone()),
+        Does::AnswersWith(401, json!({}), problem),
+        Does::Lambda(404, None),
+        Does::Answers(json!({})),
+    ] {
+        assert!(!opens(does.clone()).await, "{does:?}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! The secret that Secrets Manager generated, and its versions.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
 use thiserror::Error;
 use tintype_resilience::{Dependency, Guard};
-use tintype_tables::config::ATTEMPT_TIMEOUT;
 
 /// Why the secret can't be had: the function can't start without it.
 #[derive(Debug, Error)]
@@ -25,9 +26,12 @@ pub(crate) struct Secret {
     pub(crate) arn: String,
 }
 
+/// A read that was given up after so long has failed: whoever waits for the secret waits for all of its versions, `MOST_WAITED` in all.
+const HANGS: Duration = Duration::from_secs(1);
+
 /// The client that reads the secret, behind a breaker of its own.
 pub(crate) fn client(aws: &SdkConfig) -> aws_sdk_secretsmanager::Client {
-    let guard = Guard::new(Dependency::new("token_secret"), ATTEMPT_TIMEOUT);
+    let guard = Guard::new(Dependency::new("token_secret"), HANGS);
     let config = aws_sdk_secretsmanager::config::Builder::from(aws).retry_partition(guard.retries()).interceptor(guard);
     aws_sdk_secretsmanager::Client::from_conf(config.build())
 }
