@@ -36,6 +36,11 @@ use crate::{
 /// they are needed.
 const MOST_WORKERS: usize = 16;
 
+/// Once a function has a worker for each core, how long a job waits for one of them before another is started. AWS would start one at
+/// once; here it has no core to run on, unless those that there are wait for something themselves, and each more makes all slower
+/// (`docs/DECISIONS.md`, 67).
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// The memory from which on AWS gives a function a whole processor: whoever asks for as much computes.
 /// Unless the template reserves more, it gets one worker for each core; more would only slow each other.
 const WHOLE_CPU_MB: u32 = 1769;
@@ -60,6 +65,8 @@ pub(crate) struct Pool {
     pub(crate) function: Function,
     /// Most workers at once.
     pub(crate) limit: usize,
+    /// As many workers start as soon as there are jobs for them.
+    cores: usize,
     pub(crate) runtime_api: Arc<RuntimeApi>,
     pub(crate) spawn: Spawn,
     /// What goes wrong on purpose.
@@ -85,6 +92,8 @@ pub(crate) struct Workers {
     starting: usize,
     /// Those of them that have answered and will be free in a moment.
     pub(crate) returning: usize,
+    /// Whether somebody looks in a while whether those who wait have waited too long.
+    is_watched: bool,
     /// How many were killed from outside while they started, since one was up.
     killed_starts: usize,
     /// Set while workers can't start.
@@ -104,6 +113,8 @@ pub(crate) struct Job {
     pub(crate) invocation: Invocation,
     answer: oneshot::Sender<Result<Bytes, InvokeError>>,
     open: Open,
+    /// When it came.
+    since: Instant,
     /// Whether it was given to a worker that was dying, and gets another one.
     pub(crate) again: bool,
 }
@@ -171,20 +182,22 @@ impl Job {
 
 impl Pool {
     pub(crate) fn new(function: Function, runtime_api: Arc<RuntimeApi>, spawn: Spawn, chaos: Place) -> Arc<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         let limit = match function.concurrency {
             Some(reserved) => reserved as usize,
-            None if function.memory_mb >= WHOLE_CPU_MB => thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS),
+            None if function.memory_mb >= WHOLE_CPU_MB => cores.min(MOST_WORKERS),
             None => MOST_WORKERS,
         };
         let (stop, _) = watch::channel(false);
         let usual_micros = AtomicU64::new(USUAL_MICROS);
-        Arc::new(Self { function, limit, runtime_api, spawn, chaos, usual_micros, open: Arc::default(), state: Mutex::default(), stop })
+        let (open, state) = (Arc::default(), Mutex::default());
+        Arc::new(Self { function, limit, cores, runtime_api, spawn, chaos, usual_micros, open, state, stop })
     }
 
     /// What [`Pool::invoke`] does if nothing goes wrong on purpose.
     pub(crate) async fn run(self: &Arc<Self>, invocation: Invocation) -> Result<Bytes, InvokeError> {
         let (answer, result) = oneshot::channel();
-        self.submit(Job { invocation, answer, open: Open::new(&self.open), again: false });
+        self.submit(Job { invocation, answer, open: Open::new(&self.open), since: Instant::now(), again: false });
         // A job is dropped without an answer only when the pool stops.
         result.await.unwrap_or(Err(InvokeError::Stopping))
     }
@@ -236,17 +249,37 @@ impl Pool {
         }
     }
 
-    /// Starts a worker for each job that nobody will come to soon, as far as the limit allows.
+    /// Starts a worker for each job that nobody will come to soon, as far as the limit allows: at once while there are cores for them, else
+    /// for those that have waited for [`PATIENCE`].
     fn start_workers(self: &Arc<Self>, workers: &mut Workers) {
         let pausing = workers.broken.as_ref().is_some_and(|broken| Instant::now() < broken.until);
         if pausing && workers.alive > 0 {
             // Those that run will come to the jobs that wait.
             return;
         }
-        while workers.starting + workers.returning < workers.waiting.len() && workers.alive < self.limit {
+        let now = Instant::now();
+        let impatient = workers.waiting.iter().filter(|job| job.since + PATIENCE <= now).count();
+        let lacks = |workers: &Workers, jobs: usize| workers.starting + workers.returning < jobs && workers.alive < self.limit;
+        while lacks(workers, workers.waiting.len()) && (workers.alive < self.cores || lacks(workers, impatient)) {
             workers.starting += 1;
             workers.alive += 1;
             tokio::spawn(life::live(Arc::clone(self), self.stop.subscribe()));
+        }
+        if lacks(workers, workers.waiting.len()) && !workers.is_watched {
+            workers.is_watched = true;
+            tokio::spawn(Arc::clone(self).look_again());
+        }
+    }
+
+    /// Starts more workers once the job that has waited longest, of those that may still wait, has waited too long.
+    async fn look_again(self: Arc<Self>) {
+        let now = Instant::now();
+        let due = self.lock().waiting.iter().map(|job| job.since + PATIENCE).find(|due| *due > now);
+        tokio::time::sleep_until(due.unwrap_or(now + PATIENCE)).await;
+        let mut workers = self.lock();
+        workers.is_watched = false;
+        if !*self.stop.borrow() {
+            self.start_workers(&mut workers);
         }
     }
 

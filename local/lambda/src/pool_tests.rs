@@ -61,6 +61,28 @@ async fn no_more_workers_run_than_the_template_allows() {
 }
 
 #[tokio::test]
+async fn more_workers_than_there_are_cores_start_only_for_jobs_that_have_waited() {
+    let cores = thread::available_parallelism().unwrap().get();
+    let (spawn, calls, gate) = held_workers();
+    let most = cores + 3;
+    let pool = pool(Function { concurrency: u32::try_from(most).ok(), ..fake::function("posts") }, spawn).await;
+    let events: Vec<_> = (0..most)
+        .map(|n| {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { invoke_in_turn(&pool, json!(n)).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert_eq!(pool.lock().alive, cores);
+    assert_eq!(pool.lock().waiting.len(), most);
+    until("each has a worker", || calls.load(Ordering::SeqCst) == most).await;
+    gate.add_permits(most);
+    for event in events {
+        event.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_function_without_concurrency_is_off() {
     let spawn = fake::workers(|_| async { Answer::Succeed(json!(null)) });
     let pool = pool(Function { concurrency: Some(0), ..fake::function("posts") }, spawn).await;
