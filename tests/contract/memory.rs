@@ -4,10 +4,12 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{
     Caller, Person,
+    client::Answer,
     people::{PASSWORD, ids},
     photographs::publish,
     unique, until,
@@ -17,8 +19,11 @@ use crate::harness::{
 const SHOWS: Duration = Duration::from_secs(10);
 /// Until a post is in a feed, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So often something is looked at, so that more than one process remembers it.
+/// So often something is looked at at once, so that more than one process remembers it, and is asked whether it still does.
 const LOOKS: usize = 6;
+/// So many times in a row all of them must see it.
+const ROUNDS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Two people, one of whom follows the other and sees this post of theirs in the feed.
 async fn followed() -> (Person, Person, String) {
@@ -29,19 +34,44 @@ async fn followed() -> (Person, Person, String) {
     (ada, bob, post)
 }
 
+/// An answer that is not old because a table was too slow: what is promised is promised while tables answer.
+async fn look(viewer: &Caller, path: &str) -> Answer {
+    until("the tables answer", PATIENCE, async || {
+        let answer = viewer.get(path).await;
+        answer.header("tintype-degraded").is_none().then_some(answer)
+    })
+    .await
+}
+
 /// The post as each of the places shows it to this person: their feed, and its author's list.
 async fn shown(viewer: &Person, author: &Person, post: &str) -> Vec<Value> {
     let mut shown = Vec::new();
     for path in ["/feed".to_owned(), format!("/users/{}/posts", author.username)] {
-        shown.extend(viewer.list(&path).await.into_iter().filter(|item| item["id"] == post));
+        let answer = look(viewer, &path).await.expect(200);
+        shown.extend(answer["items"].as_array().expect("items").iter().filter(|item| item["id"] == post).cloned());
     }
     shown
 }
 
+/// Several processes remember the post, its author and what was made of it.
 async fn remember(viewer: &Person, author: &Person, post: &str) {
-    for _ in 0..LOOKS {
+    join_all((0..LOOKS).map(async |_| {
         assert_eq!(shown(viewer, author, post).await.len(), 2);
         viewer.get(&format!("/users/{}", author.username)).await.expect(200);
+    }))
+    .await;
+}
+
+/// Waits until what was changed `since` then is seen by everybody, whichever process is asked. Who begins to look once the time is over must
+/// see it.
+async fn shows(what: &str, since: Instant, is_seen: impl AsyncFn() -> bool) {
+    let mut in_a_row = 0;
+    while in_a_row < ROUNDS {
+        let began = since.elapsed();
+        let seen = join_all((0..LOOKS).map(|_| is_seen())).await;
+        in_a_row = if seen.iter().all(|seen| *seen) { in_a_row + 1 } else { 0 };
+        assert!(in_a_row > 0 || began < SHOWS, "not after {began:?}: {what}: {seen:?}");
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -49,13 +79,12 @@ async fn remember(viewer: &Person, author: &Person, post: &str) {
 async fn a_post_that_is_deleted_is_gone_for_its_author_at_once_and_for_everybody_within_ten_seconds() {
     let (ada, bob, post) = followed().await;
     remember(&bob, &ada, &post).await;
-    let deleted = Instant::now();
     ada.delete(&format!("/posts/{post}")).await.expect(204);
+    let deleted = Instant::now();
     for _ in 0..LOOKS {
         assert_eq!(shown(&ada, &ada, &post).await, Vec::<Value>::new());
     }
-    until("it is gone for bob", SHOWS.saturating_sub(deleted.elapsed()), async || shown(&bob, &ada, &post).await.is_empty().then_some(()))
-        .await;
+    shows("it is gone for bob", deleted, async || shown(&bob, &ada, &post).await.is_empty()).await;
     bob.get(&format!("/posts/{post}")).await.expect(404);
 }
 
@@ -64,11 +93,12 @@ async fn a_post_that_is_edited_is_so_for_its_author_at_once_and_for_everybody_wi
     let (ada, bob, post) = followed().await;
     remember(&bob, &ada, &post).await;
     ada.patch(&format!("/posts/{post}"), json!({"caption": "edited"})).await.expect(200);
+    let edited = Instant::now();
     let is_edited = async |viewer: &Person| shown(viewer, &ada, &post).await.iter().all(|post| post["caption"] == "edited");
     for _ in 0..LOOKS {
         assert!(is_edited(&ada).await);
     }
-    until("bob sees it", SHOWS, async || is_edited(&bob).await.then_some(())).await;
+    shows("bob sees it", edited, async || is_edited(&bob).await).await;
 }
 
 #[tokio::test]
@@ -87,34 +117,39 @@ async fn what_one_has_made_of_a_post_is_counted_at_once_wherever_one_looks_and_f
     bob.put(&format!("{path}/like")).await.expect(200);
     assert_eq!(counts(&bob).await, [[1, 0], [1, 0]]);
     let comment = bob.post(&format!("{path}/comments"), json!({"text": "Lovely"})).await.expect(201);
+    let commented = Instant::now();
     assert_eq!(counts(&bob).await, [[1, 1], [1, 1]]);
-    until("ada sees both", SHOWS, async || (counts(&ada).await == [[1, 1], [1, 1]]).then_some(())).await;
+    shows("ada sees both", commented, async || counts(&ada).await == [[1, 1], [1, 1]]).await;
     bob.delete(&format!("{path}/like")).await.expect(200);
     assert_eq!(counts(&bob).await, [[0, 1], [0, 1]]);
     bob.delete(&format!("/comments/{}", comment["id"].as_str().expect("an id"))).await.expect(204);
+    let taken_back = Instant::now();
     assert_eq!(counts(&bob).await, [[0, 0], [0, 0]]);
-    until("ada sees that", SHOWS, async || (counts(&ada).await == [[0, 0], [0, 0]]).then_some(())).await;
+    shows("ada sees that", taken_back, async || counts(&ada).await == [[0, 0], [0, 0]]).await;
 }
 
 #[tokio::test]
 async fn whoever_follows_or_unfollows_is_counted_at_once_for_themselves_and_who_is_followed_and_within_ten_seconds_for_others() {
     let (ada, bob) = (Person::sign_up("ada").await, Person::sign_up("bob").await);
     let path = format!("/users/{}", ada.username);
-    let followers = async |viewer: &Caller| viewer.get(&path).await.expect(200)["counts"]["followers"].as_u64().expect("a count");
+    let followers = async |viewer: &Caller| look(viewer, &path).await.expect(200)["counts"]["followers"].as_u64().expect("a count");
     let nobody = Caller::nobody();
     for _ in 0..LOOKS {
         assert_eq!((followers(&bob).await, followers(&nobody).await), (0, 0));
     }
+    join_all((0..LOOKS).map(|_| followers(&nobody))).await;
     bob.follow(&ada).await;
+    let followed = Instant::now();
     for _ in 0..LOOKS {
         assert_eq!((followers(&bob).await, followers(&ada).await), (1, 1));
     }
-    until("others see it", SHOWS, async || (followers(&nobody).await == 1).then_some(())).await;
+    shows("others see it", followed, async || followers(&nobody).await == 1).await;
     bob.unfollow(&ada).await;
+    let unfollowed = Instant::now();
     for _ in 0..LOOKS {
         assert_eq!((followers(&bob).await, followers(&ada).await), (0, 0));
     }
-    until("others see that", SHOWS, async || (followers(&nobody).await == 0).then_some(())).await;
+    shows("others see that", unfollowed, async || followers(&nobody).await == 0).await;
 }
 
 #[tokio::test]
@@ -123,17 +158,19 @@ async fn whoever_changes_their_profile_sees_it_so_at_once_and_others_within_ten_
     remember(&bob, &ada, &post).await;
     ada.post(&format!("/posts/{post}/comments"), json!({"text": "mine"})).await.expect(201);
     let named = async |viewer: &Person| {
-        let mut names = vec![viewer.get(&format!("/users/{}", ada.username)).await.expect(200)["display_name"].clone()];
+        let mut names = vec![look(viewer, &format!("/users/{}", ada.username)).await.expect(200)["display_name"].clone()];
         names.extend(shown(viewer, &ada, &post).await.iter().map(|post| post["author"]["display_name"].clone()));
-        names.extend(viewer.list(&format!("/posts/{post}/comments")).await.iter().map(|comment| comment["author"]["display_name"].clone()));
+        let comments = look(viewer, &format!("/posts/{post}/comments")).await.expect(200);
+        names.extend(comments["items"].as_array().expect("items").iter().map(|comment| comment["author"]["display_name"].clone()));
         names
     };
-    assert_eq!(named(&bob).await.len(), 4);
+    assert!(join_all((0..LOOKS).map(|_| named(&bob))).await.iter().all(|names| names.len() == 4));
     ada.patch("/me", json!({"display_name": "Countess"})).await.expect(200);
+    let called = Instant::now();
     for _ in 0..LOOKS {
         assert!(named(&ada).await.iter().all(|name| name == "Countess"));
     }
-    until("bob sees it", SHOWS, async || named(&bob).await.iter().all(|name| name == "Countess").then_some(())).await;
+    shows("bob sees it", called, async || named(&bob).await.iter().all(|name| name == "Countess")).await;
 }
 
 #[tokio::test]
@@ -163,16 +200,15 @@ async fn who_may_see_what_is_never_remembered() {
 async fn a_name_that_nobody_had_is_found_by_who_has_taken_it_at_once_and_by_others_within_ten_seconds() {
     let (bob, name) = (Person::sign_up("bob").await, unique("ada"));
     let path = format!("/users/{name}");
-    for _ in 0..LOOKS {
-        bob.get(&path).await.expect(404);
-    }
+    join_all((0..LOOKS).map(async |_| bob.get(&path).await.expect(404))).await;
     let body = json!({"username": name, "email": format!("{name}@example.com"), "password": PASSWORD});
     let answer = Caller::nobody().post("/accounts", body).await.expect(201);
+    let taken = Instant::now();
     let ada = Caller::nobody().with_token(answer["access_token"].as_str().expect("a token"));
     for path in [path.clone(), format!("{path}/posts"), format!("{path}/followers")] {
         for _ in 0..LOOKS {
             ada.get(&path).await.expect(200);
         }
     }
-    until("bob finds her", SHOWS, async || (bob.get(&path).await.status == 200).then_some(())).await;
+    shows("bob finds her", taken, async || bob.get(&path).await.status == 200).await;
 }

@@ -15,6 +15,7 @@ mod graph;
 mod home;
 mod leaving;
 mod likes;
+mod memory;
 mod notifications;
 mod operator;
 mod private_media;

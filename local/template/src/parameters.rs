@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     error::{Error, Place},
-    fields,
+    fields::{self, Fields},
     intrinsics::Scope,
     yaml::Node,
 };
@@ -27,14 +27,29 @@ fn value(node: &Node, given: Option<&String>) -> Result<String, Error> {
         }
         let default = fields.text("Default")?;
         let allowed = fields.texts("AllowedValues")?;
+        let (least, most) = (bound(fields, "MinValue")?, bound(fields, "MaxValue")?);
+        if kind != "Number" && (least.is_some() || most.is_some()) {
+            return Err(fields.place.error("only numbers have a MinValue or MaxValue"));
+        }
         let value =
             given.cloned().or(default).ok_or_else(|| fields.place.error("this parameter has no default, and no value was given"))?;
-        if kind == "Number" && value.parse::<f64>().is_err() {
-            return Err(fields.place.error(format!("`{value}` is no number")));
+        if kind == "Number" {
+            let number = value.parse::<f64>().map_err(|_| fields.place.error(format!("`{value}` is no number")))?;
+            if least.is_some_and(|least| number < least) {
+                return Err(fields.place.error(format!("`{value}` is less than MinValue")));
+            }
+            if most.is_some_and(|most| number > most) {
+                return Err(fields.place.error(format!("`{value}` is more than MaxValue")));
+            }
         }
         if !allowed.is_empty() && !allowed.contains(&value) {
             return Err(fields.place.error(format!("`{value}` is none of the allowed values ({})", allowed.join(", "))));
         }
         Ok(value)
     })
+}
+
+fn bound(fields: &mut Fields<'_>, name: &str) -> Result<Option<f64>, Error> {
+    let Some(text) = fields.text(name)? else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| fields.place.error(format!("{name}: `{text}` is no number")))
 }

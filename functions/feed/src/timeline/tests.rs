@@ -15,7 +15,7 @@ use tintype_core::{
     comment::Comment,
     media::Place,
     patch::Patch,
-    post::{ContentType, Draft, Edit, Photo, Rendition, Variant},
+    post::{ContentType, Draft, Edit, Photo, Post, Rendition, Variant},
     profile::ProfileCard,
 };
 use tintype_tables::{
@@ -69,6 +69,12 @@ fn table(name: &str, endpoint: &str) -> Table {
         .retry_config(RetryConfig::disabled())
         .endpoint_url(endpoint);
     Table { client: Client::from_conf(config.build()), name: name.to_owned() }
+}
+
+/// A table that takes what it is asked and never answers.
+fn hanging(name: &str) -> Table {
+    let listener = Box::leak(Box::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap()));
+    table(name, &format!("http://{}", listener.local_addr().unwrap()))
 }
 
 /// A table that can't be reached: nobody listens at this port.
@@ -268,12 +274,14 @@ async fn while_the_posts_can_not_be_read_the_page_is_what_is_remembered_and_says
     let failing = Tables { posts: down("posts"), ..tables.clone() };
     let (page, _, _, degraded) = line(failing.feed(viewer)).await;
     // The viewer may have deleted their own since.
-    assert_eq!(page.iter().map(|view| view.id).collect::<Vec<_>>(), all.iter().map(|view| view.id).collect::<Vec<_>>());
+    // It is not filled up.
+    assert_eq!(page.iter().map(|view| view.id).collect::<Vec<_>>(), all[..19].iter().map(|view| view.id).collect::<Vec<_>>());
     assert!(page.iter().all(|view| view.viewer.is_none()));
     assert_eq!(degraded.into_iter().collect::<HashSet<_>>(), ["posts", "viewer"].map(str::to_owned).into());
     let private = failing.media.keyring().await.unwrap();
     let newcomer = Tables { posts: down("posts"), ..newcomer };
-    let (page, next) = read(&newcomer, viewer, None, 20, &private).await.unwrap();
+    let (result, ..) = line(read(&newcomer, viewer, None, 20, &private)).await;
+    let (page, next) = result.unwrap();
     assert_eq!(page.len(), 19);
     assert!(
         read(&tables, viewer, next, 20, &private).await.unwrap().0.iter().map(|view| view.id).eq([all[19].id]),
@@ -284,6 +292,51 @@ async fn while_the_posts_can_not_be_read_the_page_is_what_is_remembered_and_says
     assert!(page[0].id == own.id && page.iter().all(|view| view.viewer.is_some()) && degraded.is_empty());
     // Who remembers nothing has nothing to show.
     assert!(matches!(failing.elsewhere().try_feed(viewer).await, Err(Error::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn the_page_after_one_from_which_something_is_missing_begins_with_that() {
+    let tables = tables().await;
+    let (ada, bob) = (tables.sign_up("ada").await, tables.sign_up("bob").await);
+    let mut posts = Vec::new();
+    for number in 0..4 {
+        let viewers: &[UserId] = if number % 2 == 0 { &[bob] } else { &[] };
+        posts.push(tables.publish(ada, viewers).await);
+    }
+    let ids = |page: &[PostView]| page.iter().map(|view| view.id).collect::<Vec<_>>();
+    assert_eq!(ids(&tables.feed(bob).await), [posts[2].id, posts[0].id]);
+    for late in [&posts[1], &posts[3]] {
+        let entry = Entry::new(bob, late.id, ada, late.published_at.unwrap(), Time::now());
+        let item: Item = serde_dynamo::to_item(entry).unwrap();
+        tables.feeds.client.put_item().table_name("feeds").set_item(Some(item)).send().await.unwrap();
+    }
+    let private = tables.media.keyring().await.unwrap();
+    for failing in [down("posts"), hanging("posts")] {
+        let failing = Tables { posts: failing, ..tables.clone() };
+        let (result, _, _, degraded) = line(read(&failing, bob, None, 4, &private)).await;
+        let (page, next) = result.unwrap();
+        assert_eq!((ids(&page), degraded.contains(&"posts".to_owned())), (vec![posts[2].id, posts[0].id], true));
+        let (result, ..) = line(read(&failing, bob, next.clone(), 4, &private)).await;
+        assert_eq!(ids(&result.unwrap().0), [posts[0].id], "nobody is kept at what can't be read");
+        assert_eq!(ids(&read(&tables.elsewhere(), bob, next, 4, &private).await.unwrap().0), [posts[1].id, posts[0].id]);
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_answer_delays_a_page_that_is_remembered_by_half_a_second_at_most() {
+    let (tables, viewer, ..) = full().await;
+    let all = tables.feed(viewer).await;
+    tables.publish(viewer, &[viewer]).await;
+    for (failing, expected) in [
+        (Tables { posts: hanging("posts"), ..tables.clone() }, &["posts", "viewer"][..]),
+        (Tables { comments: hanging("comments"), ..tables.clone() }, &["comments"][..]),
+    ] {
+        let started = std::time::Instant::now();
+        let (page, _, _, degraded) = line(failing.feed(viewer)).await;
+        assert!(started.elapsed().as_millis() < 700, "{:?}", started.elapsed());
+        assert_eq!((page.len() >= 19, page.last().map(|view| view.id)), (true, Some(all[18].id)));
+        assert!(expected.iter().all(|what| degraded.contains(&(*what).to_owned())), "{degraded:?}");
+    }
 }
 
 #[tokio::test]

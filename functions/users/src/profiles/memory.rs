@@ -1,9 +1,8 @@
 //! What is remembered of people as their profiles show them: for everybody but themselves, and for whoever has just changed how many follow
 //! them or whom they follow.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use futures::future::try_join_all;
 use tintype_core::UserId;
 use tintype_tables::{
     Error, Table,
@@ -33,49 +32,35 @@ impl Profiles {
 
     /// Somebody's profile, or that there is none (any more).
     pub(crate) async fn of(&self, users: &Table, id: UserId) -> Result<Option<Arc<Profile>>, Error> {
-        Ok(self.profiles.all([id], |ids| each(ids, |id| profile(users, id))).await?.remove(&id))
+        self.profiles.one(id, |id| profile(users, id)).await
     }
 
     /// The same as it stands now: for themselves.
     pub(crate) async fn of_now(&self, users: &Table, id: UserId) -> Result<Option<Arc<Profile>>, Error> {
-        Ok(self.profiles.anew([id], |ids| each(ids, |id| profile(users, id))).await?.remove(&id))
+        self.profiles.one_anew(id, |id| profile(users, id)).await
     }
 
     /// How many follow somebody, and how many they follow.
     pub(crate) async fn follows(&self, users: &Table, id: UserId) -> Result<FollowCounts, Error> {
-        let load = async |id| users::follow_counts(users, id).await.map(Some);
-        Ok(self.follows.all([id], |ids| each(ids, load)).await?.remove(&id).unwrap_or_default())
+        Ok(self.follows.one(id, async |id| users::follow_counts(users, id).await.map(Some)).await?.unwrap_or_default())
     }
 
     /// The same as it stands now: for themselves, and for whoever has just changed it.
     pub(crate) async fn follows_now(&self, users: &Table, id: UserId) -> Result<FollowCounts, Error> {
-        let load = async |id| users::follow_counts_now(users, id).await.map(Some);
-        Ok(self.follows.anew([id], |ids| each(ids, load)).await?.remove(&id).unwrap_or_default())
+        Ok(self.follows.one_anew(id, async |id| users::follow_counts_now(users, id).await.map(Some)).await?.unwrap_or_default())
     }
 
     /// How many posts somebody has published.
     pub(crate) async fn published(&self, posts: &Table, id: UserId) -> Result<i64, Error> {
-        let load = async |id| store::published_posts(posts, id, false).await.map(Some);
-        Ok(self.published.all([id], |ids| each(ids, load)).await?.remove(&id).unwrap_or_default())
+        Ok(self.published.one(id, async |id| store::published_posts(posts, id, false).await.map(Some)).await?.unwrap_or_default())
     }
 
     /// The same as it stands now: for themselves.
     pub(crate) async fn published_now(&self, posts: &Table, id: UserId) -> Result<i64, Error> {
-        let load = async |id| store::published_posts(posts, id, true).await.map(Some);
-        Ok(self.published.anew([id], |ids| each(ids, load)).await?.remove(&id).unwrap_or_default())
+        Ok(self.published.one_anew(id, async |id| store::published_posts(posts, id, true).await.map(Some)).await?.unwrap_or_default())
     }
 }
 
 async fn profile(users: &Table, id: UserId) -> Result<Option<Arc<Profile>>, Error> {
     Ok(store::read(users, id).await?.map(Arc::new))
-}
-
-/// Reads one by one: it is one person whose profile is asked for.
-async fn each<T, F>(ids: Vec<UserId>, read: impl Fn(UserId) -> F) -> Result<HashMap<UserId, T>, Error>
-where
-    F: Future<Output = Result<Option<T>, Error>>,
-{
-    let read = &read;
-    let found = try_join_all(ids.into_iter().map(async |id| Ok::<_, Error>((id, read(id).await?)))).await?;
-    Ok(found.into_iter().filter_map(|(id, found)| Some((id, found?))).collect())
 }

@@ -278,7 +278,7 @@ fn numbers_that_aws_does_not_allow() {
 fn parameters() {
     let text = "
 Parameters:
-  Size: {Type: Number, Default: 5}
+  Size: {Type: Number, Default: 5, MinValue: 0, MaxValue: 10}
   Colour: {Type: String, AllowedValues: [red, blue]}
 Resources: {}";
     let refusal = |parameters: &[(&str, &str)]| read_with(text, parameters).unwrap_err().to_string();
@@ -286,6 +286,9 @@ Resources: {}";
     assert_eq!(refusal(&[]), "line 5: Parameters.Colour: this parameter has no default, and no value was given");
     assert_eq!(refusal(&[("Colour", "green")]), "line 5: Parameters.Colour: `green` is none of the allowed values (red, blue)");
     assert_eq!(refusal(&[("Colour", "red"), ("Size", "big")]), "line 4: Parameters.Size: `big` is no number");
+    assert_eq!(refusal(&[("Colour", "red"), ("Size", "-1")]), "line 4: Parameters.Size: `-1` is less than MinValue");
+    assert_eq!(refusal(&[("Colour", "red"), ("Size", "60")]), "line 4: Parameters.Size: `60` is more than MaxValue");
+    assert!(read_with(text, &[("Colour", "red"), ("Size", "0")]).is_ok() && read_with(text, &[("Colour", "red"), ("Size", "10")]).is_ok());
     assert_eq!(refusal(&[("Color", "red")]), "Parameters: there is no parameter Color to override");
     assert_refused(
         "Parameters: {Key: {Type: 'AWS::EC2::KeyPair::KeyName', Default: a}}\nResources: {}",

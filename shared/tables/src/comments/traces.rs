@@ -9,7 +9,7 @@ use super::viewer;
 use crate::{
     Error, Key, Page, Table,
     among::{self, Placed},
-    memory::JUST_NOW,
+    memory::{JUST_NOW, TRACE},
     table::{Item, Query, number, text},
 };
 
@@ -26,7 +26,7 @@ fn key(user: UserId, post: PostId) -> Key {
 pub(super) fn item(user: UserId, post: PostId, now: Time) -> Item {
     let mut item = key(user, post).item();
     item.insert("wrote_at".to_owned(), text(now.to_string()));
-    item.insert("expires_at".to_owned(), number(now.plus(JUST_NOW).as_seconds()));
+    item.insert("expires_at".to_owned(), number(now.plus(TRACE).as_seconds()));
     item
 }
 

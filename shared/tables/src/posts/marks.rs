@@ -23,7 +23,7 @@ use crate::{
     batches,
     counters::{self, MOST_SHARDS},
     graph::settle,
-    memory::JUST_NOW,
+    memory::{JUST_NOW, TRACE},
     outbox,
     table::{Item, Query, failure, number, read_units, text},
     visibility::chosen::Choice,
@@ -142,7 +142,7 @@ pub async fn like(posts: &Table, post: &Post, viewer: UserId, now: Time) -> Resu
 pub async fn unlike(posts: &Table, post: PostId, viewer: UserId, now: Time) -> Result<bool, Error> {
     let mut trace = unliked(post, viewer).item();
     trace.insert("marked_at".to_owned(), text(format!("{now}#{viewer}")));
-    trace.insert("expires_at".to_owned(), number(now.plus(JUST_NOW).as_seconds()));
+    trace.insert("expires_at".to_owned(), number(now.plus(TRACE).as_seconds()));
     end_like(posts, post, viewer, Some(trace)).await
 }
 
