@@ -61,7 +61,7 @@ enum Step {
     Ask(HashSet<u8>),
     Anew(u8),
     Pass(i64),
-    /// The clock is set back by so much, and something else is looked at.
+    /// The clock is set back by so much, and something else is looked at before and after.
     Back(i64),
     /// The thing has another value, or is gone.
     Change(u8),
@@ -135,8 +135,10 @@ proptest! {
             match step {
                 Step::Pass(millis) => passes(millis),
                 Step::Back(millis) => {
+                    let look = || runtime.block_on(memory.all([9], |_| std::future::ready(Ok(HashMap::new())))).unwrap();
+                    look();
                     clock.passes(-millis);
-                    runtime.block_on(memory.all([9], |_| std::future::ready(Ok(HashMap::new())))).unwrap();
+                    look();
                     reference.borrow_mut().read_at.clear();
                 }
                 Step::Change(key) => reference.borrow_mut().change(key, now),
@@ -494,18 +496,17 @@ fn of_a_thousand_posts_of_two_hundred_people_ninety_five_of_a_hundred_reads_of_e
 /// The figures of `docs/BENCHMARKS.md`: how much it is elsewhere, of posts and of people.
 #[test]
 fn the_fewer_pages_and_the_more_posts_the_less_is_remembered() {
-    for (posts, pages_a_second, expected) in [
-        (1000, 10, [74.1, 89.6]),
-        (1000, 50, [90.8, 97.6]),
-        (1000, 100, [94.8, 98.8]),
-        (1000, 200, [97.3, 99.4]),
-        (3000, 10, [63.3, 89.4]),
-        (3000, 50, [81.9, 97.6]),
-        (3000, 100, [88.2, 98.8]),
-        (3000, 200, [93.0, 99.4]),
-    ] {
-        let measured = from_memory(pages_a_second, posts);
-        let is_near = measured.iter().zip(expected).all(|(measured, expected)| (measured - expected).abs() < 0.3);
-        assert!(is_near, "{posts} posts, {pages_a_second} pages a second: {measured:?}");
-    }
+    let all = [
+        (1000, 10, [74.0, 89.3]),
+        (1000, 50, [90.7, 97.6]),
+        (1000, 100, [94.7, 98.8]),
+        (1000, 200, [97.2, 99.4]),
+        (3000, 10, [62.8, 89.1]),
+        (3000, 50, [81.8, 97.5]),
+        (3000, 100, [88.2, 98.7]),
+        (3000, 200, [92.9, 99.4]),
+    ]
+    .map(|(posts, pages_a_second, expected)| (posts, pages_a_second, expected, from_memory(pages_a_second, posts)));
+    let is_near = |expected: &[f64; 2], measured: &[f64; 2]| expected.iter().zip(measured).all(|(a, b)| (a - b).abs() < 0.3);
+    assert!(all.iter().all(|(_, _, expected, measured)| is_near(expected, measured)), "{all:#?}");
 }
