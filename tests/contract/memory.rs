@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOKS: usize = 6;
 /// So many times in a row all of them must see it.
 const ROUNDS: usize = 3;
-const PAUSE: Duration = Duration::from_millis(100);
+/// Six looks at two places each, and a person may read 600 times a minute.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Two people, one of whom follows the other and sees this post of theirs in the feed.
 async fn followed() -> (Person, Person, String) {
