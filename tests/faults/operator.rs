@@ -16,8 +16,8 @@ impl Operator {
     }
 
     /// Puts a specification in force; an empty one ends all faults.
-    pub(crate) async fn set_chaos(&self, spec: &'static str) {
-        let set = self.http.put(format!("{}/_tintype/chaos", self.endpoint)).body(spec).send().await.expect("an answer");
+    pub(crate) async fn set_chaos(&self, spec: &str) {
+        let set = self.http.put(format!("{}/_tintype/chaos", self.endpoint)).body(spec.to_owned()).send().await.expect("an answer");
         assert_eq!(set.status(), 200, "{spec}");
     }
 

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tintype_auth::Verifier;
 use tintype_buckets::{Keyring, PrivateMedia};
 use tintype_core::{
-    UserId,
+    Time, UserId,
     post::Status,
     post_view::{PostCounts, PostView, Reception},
 };
@@ -109,9 +109,9 @@ async fn feed(naive: &Naive, viewer: UserId, private: &Keyring<'_>) -> Result<Ve
         let Some(id) = entry.post_id() else { continue };
         let Some(Record { post, deleted_at: None, .. }) = posts.get::<Record>(&posts::key(id), false).await? else { continue };
         let Some(author) = users::card(users, entry.author_id).await?.filter(|_| post.status == Status::Published) else { continue };
-        let likes = marks::likes(posts, &[id]).await?[0];
-        let comments = comments::numbers(comments, &[id]).await?[0];
-        let viewer = marks::on_page(posts, viewer, &[id]).await?.get(&id).copied().unwrap_or_default();
+        let likes = marks::likes(posts, &[id], false).await?.get(&id).copied().unwrap_or_default();
+        let comments = comments::numbers(comments, &[id], false).await?.get(&id).copied().unwrap_or_default();
+        let viewer = marks::on_page(posts, viewer, &[id], Time::now()).await?.marks.get(&id).copied().unwrap_or_default();
         let reception = Reception { counts: PostCounts::of_sums(likes, comments), viewer: Some(viewer) };
         views.push(PostView::new(&post, &author, reception, private));
     }

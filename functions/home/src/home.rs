@@ -124,7 +124,7 @@ pub(crate) async fn home(
     let parts = [(&home.feed, &feed), (&home.notifications, &notifications), (&home.suggestions, &suggestions)];
     let degraded: Vec<&str> = parts.iter().filter(|(_, part)| part.is_degraded).map(|(section, _)| section.name).collect();
     let waited = parts.iter().map(|(_, part)| part.waited).max().unwrap_or_default();
-    telemetry::field("home.own_ms", milliseconds((telemetry::elapsed() - began).saturating_sub(waited)));
+    telemetry::field("home.own_ms", milliseconds(telemetry::elapsed().saturating_sub(began + waited)));
     if !degraded.is_empty() {
         telemetry::field("home.degraded", degraded.join(","));
     }

@@ -65,8 +65,8 @@ impl Sight {
         )?;
         posts.extend(failed);
         // Most are about the viewer's own, which nothing hides from them.
-        let authors: HashSet<UserId> = posts.values().map(|post| post.author_id).filter(|author| *author != viewer).collect();
-        let open = visibility::open_but(&stores.users, viewer, authors, &silence.blocks).await?;
+        let authors: Vec<UserId> = posts.values().map(|post| post.author_id).filter(|author| *author != viewer).collect();
+        let open = visibility::open_but(&stores.users, viewer, authors, &silence).await?;
         let is_open = |author: UserId| author == viewer || open.contains_key(&author);
         let closed = posts.extract_if(|_, post| !is_open(post.author_id)).map(|(post_id, _)| post_id).collect();
         let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();

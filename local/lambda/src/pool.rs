@@ -153,16 +153,16 @@ impl Workers {
         self.broken = None;
     }
 
-    /// Gives a job to the free worker used last, or back if none is free.
-    fn hand_to_a_free_one(&mut self, mut job: Job) -> Result<(), Job> {
+    /// Gives a job to the free worker used last; gives it back if none is free.
+    fn hand_to_a_free_one(&mut self, mut job: Job) -> Option<Job> {
         while let Some(free) = self.free.pop() {
             match free.send(job) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return None,
                 // It has just ended.
                 Err(unsent) => job = unsent,
             }
         }
-        Err(job)
+        Some(job)
     }
 }
 
@@ -218,7 +218,7 @@ impl Pool {
         if self.limit == 0 || self.exceeds_the_reserved(&job) {
             return job.finish(Err(InvokeError::Throttled));
         }
-        let Err(job) = workers.hand_to_a_free_one(job) else { return };
+        let Some(job) = workers.hand_to_a_free_one(job) else { return };
         if let Some(broken) = &workers.broken
             && workers.alive == 0
             && Instant::now() < broken.until
@@ -244,7 +244,7 @@ impl Pool {
     /// free it is the next in turn: for the worker, perhaps, that is started in this one's place.
     pub(crate) fn take_back(&self, job: Job) {
         let mut workers = self.lock();
-        if let Err(job) = workers.hand_to_a_free_one(job) {
+        if let Some(job) = workers.hand_to_a_free_one(job) {
             workers.waiting.push_front(job);
         }
     }

@@ -82,8 +82,9 @@ fn one_probe_at_a_time_closes_or_opens_it() {
 
 #[test]
 fn a_probe_that_nobody_waits_for_makes_room_for_another() {
-    let now = Instant::now() + 2 * OPEN;
-    let mut breaker = opened(now - 2 * OPEN);
+    let began = Instant::now();
+    let mut breaker = opened(began);
+    let now = began + 2 * OPEN;
     let probe = breaker.admit(now).unwrap();
     breaker.settle(probe, Verdict::Unknown, now, 0.9);
     assert!(breaker.admit(now).is_ok());

@@ -145,14 +145,14 @@ pub async fn open_among(
     open_of(users, viewer, cards, &blocks).await
 }
 
-/// The same for whoever has read already whom `viewer` blocks, and who blocks `viewer`.
+/// The same for whoever knows already of whose doings `viewer` is not to hear.
 pub async fn open_but(
     users: &Table,
     viewer: UserId,
-    people: HashSet<UserId>,
-    blocks: &HashSet<UserId>,
+    people: impl IntoIterator<Item = UserId>,
+    silence: &Silence,
 ) -> Result<HashMap<UserId, ProfileCard>, Error> {
-    open_of(users, viewer, profiles_of(users, people).await?, blocks).await
+    open_of(users, viewer, profiles_of(users, people.into_iter().collect()).await?, &silence.blocks).await
 }
 
 async fn profiles_of(users: &Table, people: HashSet<UserId>) -> Result<Vec<ProfileCard>, Error> {

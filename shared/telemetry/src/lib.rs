@@ -186,7 +186,7 @@ fn directives(fields: &Map<String, Value>) -> Vec<Directive> {
     let of_every_line =
         Directive { namespace: NAMESPACE, dimensions: [&["service"], &["service", "operation"]], metrics: OF_EVERY_LINE.to_vec() };
     let of_calls: Vec<Metric> = OF_CALLS.into_iter().filter(|metric| fields.contains_key(metric.name)).collect();
-    let of_calls = (!of_calls.is_empty()).then(|| Directive { namespace: NAMESPACE, dimensions: [&[], &["service"]], metrics: of_calls });
+    let of_calls = (!of_calls.is_empty()).then_some(Directive { namespace: NAMESPACE, dimensions: [&[], &["service"]], metrics: of_calls });
     [of_every_line].into_iter().chain(of_calls).collect()
 }
 

@@ -62,7 +62,7 @@ impl HttpConnector for Functions {
                 }
                 Does::Lambda(status, error) => (status, error, json!({"errorMessage": "it quotes a secret"})),
                 Does::Hangs => {
-                    sleep(Duration::from_secs(60)).await;
+                    sleep(Duration::from_mins(1)).await;
                     unreachable!("nobody waits for so long")
                 }
             };
@@ -219,7 +219,7 @@ async fn what_hangs_is_waited_for_until_its_deadline_and_no_longer() {
 async fn where_nothing_can_be_had_the_answer_says_so_within_a_second() {
     for does in [Does::Hangs, Does::Lambda(429, None)] {
         let mut functions = functions();
-        for (_, other) in &mut functions.does {
+        for other in functions.does.values_mut() {
             *other = does.clone();
         }
         let started = tokio::time::Instant::now();

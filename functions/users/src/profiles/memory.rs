@@ -18,7 +18,7 @@ const MOST: usize = 10_000;
 /// Cheap to clone: all clones remember the same.
 #[derive(Clone)]
 pub(crate) struct Profiles {
-    profiles: Memory<UserId, Arc<Profile>>,
+    pages: Memory<UserId, Arc<Profile>>,
     follows: Memory<UserId, FollowCounts>,
     published: Memory<UserId, i64>,
 }
@@ -27,17 +27,17 @@ impl Profiles {
     /// That are remembered for as long as `life` says.
     pub(crate) fn lasting(life: Life) -> Self {
         let published = Memory::new("published", life, MOST);
-        Self { profiles: Memory::new("profiles", life, MOST), follows: Memory::new("follows", life, MOST), published }
+        Self { pages: Memory::new("profiles", life, MOST), follows: Memory::new("follows", life, MOST), published }
     }
 
     /// Somebody's profile, or that there is none (any more).
     pub(crate) async fn of(&self, users: &Table, id: UserId) -> Result<Option<Arc<Profile>>, Error> {
-        self.profiles.one(id, |id| profile(users, id)).await
+        self.pages.one(id, |id| profile(users, id)).await
     }
 
     /// The same as it stands now: for themselves.
     pub(crate) async fn of_now(&self, users: &Table, id: UserId) -> Result<Option<Arc<Profile>>, Error> {
-        self.profiles.one_anew(id, |id| profile(users, id)).await
+        self.pages.one_anew(id, |id| profile(users, id)).await
     }
 
     /// How many follow somebody, and how many they follow.

@@ -28,7 +28,7 @@ fn expected(script: &[Attempt]) -> Vec<usize> {
     let mut script = script.iter();
     while script.len() > 0 {
         let mut made = 0;
-        while let Some(attempt) = script.next() {
+        for attempt in script.by_ref() {
             made += 1;
             if *attempt == Attempt::Answered {
                 budget.answered();

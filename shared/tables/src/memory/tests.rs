@@ -467,7 +467,9 @@ fn from_memory(pages_a_second: u32, posts: u32) -> [f64; 2] {
         clock.passes(i64::from(1000 / pages_a_second));
         if page == 2 * pages_a_second {
             asked = [0; 2];
-            read.each_ref().map(|read| read.store(0, Ordering::Relaxed));
+            for read in &read {
+                read.store(0, Ordering::Relaxed);
+            }
         }
         let mut shown = HashSet::new();
         while shown.len() < 20 {

@@ -137,7 +137,7 @@ async fn what_was_made_of_twenty_posts_costs_half_a_unit_for_each_count_and_litt
     }
     let ids: Vec<PostId> = some.iter().map(|post| post.id).collect();
     let cards = Cards::lasting(Life::default());
-    let (page, _, reads) = cost(reception::of_page(&cards, &posts, &comments, &ids, Some(ada))).await;
+    let (page, _, reads) = cost(Box::pin(reception::of_page(&cards, &posts, &comments, &ids, Some(ada)))).await;
     assert!(
         page.unwrap()
             .values()
@@ -145,13 +145,14 @@ async fn what_was_made_of_twenty_posts_costs_half_a_unit_for_each_count_and_litt
     );
     // Likes and comments, twenty likes of the viewer's own, and whether they have commented just now.
     assert!(reads <= 25.0, "{reads}");
-    let (again, _, reads) = cost(reception::of_page(&cards, &posts, &comments, &ids, Some(ada))).await;
+    let (again, _, reads) = cost(Box::pin(reception::of_page(&cards, &posts, &comments, &ids, Some(ada)))).await;
     assert_eq!(again.unwrap().len(), 20);
     assert!(reads <= 5.0, "{reads}");
-    let (page, writes, reads) = cost(reception::of_page(&Cards::lasting(Life::default()), &posts, &comments, &ids, None)).await;
+    let (page, writes, reads) = cost(Box::pin(reception::of_page(&Cards::lasting(Life::default()), &posts, &comments, &ids, None))).await;
     assert!(page.unwrap().values().all(|reception| reception.viewer.is_none()));
     assert_eq!((writes, reads), (0.0, 20.0));
-    assert_eq!(cost(reception::of_page(&cards, &posts, &comments, &ids, None)).await.2, 0.0, "all of it is remembered");
+    let (_, _, reads) = cost(Box::pin(reception::of_page(&cards, &posts, &comments, &ids, None))).await;
+    assert!(reads < 0.1, "all of it is remembered: {reads}");
     let (one, writes, reads) = cost(reception::now(&posts, &comments, ids[0], Some(ada))).await;
     assert_eq!(one.unwrap().counts.likes, 1);
     assert_eq!((writes, reads), (0.0, 3.0));
@@ -174,7 +175,10 @@ async fn it_is_known_for_a_moment_that_somebody_has_liked_a_post_or_ceased_to_an
     save(&table, saved, ada, now).await.unwrap();
     let page = look(now).await;
     assert_eq!(page.just_now, HashSet::from([liked, unliked]));
-    assert_eq!(ids.map(|id| (page.marks[&id].liked, page.marks[&id].saved)), [(true, false), (false, false), (false, true), (false, false)]);
+    assert_eq!(
+        ids.map(|id| (page.marks[&id].liked, page.marks[&id].saved)),
+        [(true, false), (false, false), (false, true), (false, false)]
+    );
     let later = look(now.plus(JUST_NOW)).await;
     assert_eq!((later.just_now, later.marks), (HashSet::new(), page.marks));
 }
