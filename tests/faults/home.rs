@@ -104,6 +104,9 @@ impl Stage {
         until("home is whole again", RECOVERS_WITHIN, async || {
             let home = self.bob.get("/home").await;
             in_a_row = if home.body == self.whole { in_a_row + 1 } else { 0 };
+            if in_a_row == 0 {
+                println!("{} {} {:?}", home.status, home["degraded"], self.lines().pop());
+            }
             (in_a_row == 3).then_some(())
         })
         .await;

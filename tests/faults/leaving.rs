@@ -57,7 +57,8 @@ async fn a_deletion_ends_clean_and_counts_are_exact_however_often_its_workers_ar
     operator.set_chaos("").await;
 
     let needles: Vec<&str> = [&ada.id, &ada.username, &ada.email].into_iter().chain(&posts).map(String::as_str).collect();
-    until("nothing is left", Duration::from_secs(30), async || {
+    // That somebody has just commented on her posts is noted for a minute.
+    until("nothing is left", Duration::from_secs(90), async || {
         operator.redrive().await;
         let traces = inside.traces_of(&needles).await;
         if !traces.is_empty() {

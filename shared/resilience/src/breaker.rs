@@ -4,9 +4,9 @@
 //!          at least LEAST calls in the window, and half of them failed
 //!   closed ------------------------------------------------------------> open
 //!     ^                                                                   |  one to two seconds
-//!     |  the probe succeeds                                               v
+//!     |  a probe succeeds                                                 v
 //!     +------------------------------------------------------------- half-open
-//!                                 the probe fails: open again
+//!                                 a probe fails: open again
 //! ```
 
 use std::{
@@ -25,6 +25,10 @@ pub const LEAST: usize = 5;
 /// short, so that an end of the failure is seen within seconds.
 pub const OPEN: Duration = Duration::from_secs(1);
 
+/// How many calls are let through at once when it is half-open: those of one request. One alone would let nobody in: what a request asks side
+/// by side is given up whole when a part is refused, and with it the probe.
+pub const PROBES: usize = 25;
+
 /// What is let through now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -32,7 +36,7 @@ pub enum State {
     Closed,
     /// None.
     Open,
-    /// One call at a time, to see whether it succeeds.
+    /// As many calls as one request makes, to see whether they succeed.
     HalfOpen,
 }
 
@@ -68,7 +72,7 @@ pub struct Pass {
 enum Phase {
     Closed,
     Open { until: Instant },
-    Probing,
+    Probing { under_way: usize },
 }
 
 /// A circuit breaker.
@@ -88,13 +92,14 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// Lets a call through, or says how long none will be; zero while a probe is under way.
+    /// Lets a call through, or says how long none will be; zero while probes are under way.
     pub fn admit(&mut self, now: Instant) -> Result<Pass, Duration> {
         match self.phase {
             Phase::Closed => {}
             Phase::Open { until } if now < until => return Err(until - now),
-            Phase::Open { .. } => self.turn(Phase::Probing),
-            Phase::Probing => return Err(Duration::ZERO),
+            Phase::Open { .. } => self.turn(Phase::Probing { under_way: 1 }),
+            Phase::Probing { under_way: PROBES.. } => return Err(Duration::ZERO),
+            Phase::Probing { under_way } => self.phase = Phase::Probing { under_way: under_way + 1 },
         }
         Ok(Pass { era: self.era })
     }
@@ -106,10 +111,10 @@ impl Breaker {
         }
         let opened = Phase::Open { until: now + OPEN + OPEN.mul_f64(dice) };
         match (self.phase, verdict) {
-            (Phase::Probing, Verdict::Answered) => self.turn(Phase::Closed),
-            (Phase::Probing, Verdict::Failed) => self.turn(opened),
+            (Phase::Probing { .. }, Verdict::Answered) => self.turn(Phase::Closed),
+            (Phase::Probing { .. }, Verdict::Failed) => self.turn(opened),
             // The next call is a probe in its place.
-            (Phase::Probing, Verdict::Unknown) => self.turn(Phase::Open { until: now }),
+            (Phase::Probing { under_way }, Verdict::Unknown) => self.phase = Phase::Probing { under_way: under_way - 1 },
             (Phase::Closed, Verdict::Answered | Verdict::Failed) => {
                 self.note(now, verdict == Verdict::Failed);
                 if self.is_failing() {
@@ -125,7 +130,7 @@ impl Breaker {
         match self.phase {
             Phase::Closed => State::Closed,
             Phase::Open { until } if now < until => State::Open,
-            Phase::Open { .. } | Phase::Probing => State::HalfOpen,
+            Phase::Open { .. } | Phase::Probing { .. } => State::HalfOpen,
         }
     }
 

@@ -61,15 +61,16 @@ fn a_dependency_that_hangs_is_noticed_by_one_request_at_a_time() {
 }
 
 #[test]
-fn one_probe_at_a_time_closes_or_opens_it() {
+fn probes_are_the_calls_of_one_request_and_the_first_result_closes_or_opens_it() {
     let start = Instant::now();
     let mut breaker = opened(start);
     assert_eq!(breaker.admit(start), Err(OPEN.mul_f64(1.5)));
     let now = start + 2 * OPEN;
     assert_eq!(breaker.state(now), State::HalfOpen);
-    let probe = breaker.admit(now).unwrap();
-    assert_eq!(breaker.admit(now), Err(Duration::ZERO), "one is under way");
-    breaker.settle(probe, Verdict::Failed, now, 0.0);
+    let probes: Vec<Pass> = (0..PROBES).map(|_| breaker.admit(now).unwrap()).collect();
+    assert_eq!(breaker.admit(now), Err(Duration::ZERO), "as many are under way as may be");
+    breaker.settle(probes[0], Verdict::Failed, now, 0.0);
+    breaker.settle(probes[1], Verdict::Answered, now, 0.0);
     assert_eq!(breaker.admit(now), Err(OPEN));
 
     let now = now + OPEN;
@@ -85,9 +86,9 @@ fn a_probe_that_nobody_waits_for_makes_room_for_another() {
     let began = Instant::now();
     let mut breaker = opened(began);
     let now = began + 2 * OPEN;
-    let probe = breaker.admit(now).unwrap();
-    breaker.settle(probe, Verdict::Unknown, now, 0.9);
-    assert!(breaker.admit(now).is_ok());
+    let probes: Vec<Pass> = (0..PROBES).map(|_| breaker.admit(now).unwrap()).collect();
+    breaker.settle(probes[0], Verdict::Unknown, now, 0.9);
+    assert!(breaker.admit(now).is_ok() && breaker.admit(now).is_err());
 }
 
 #[test]
@@ -114,7 +115,7 @@ struct Reference {
     /// Of the current closed phase.
     results: Vec<(u64, bool)>,
     open_until: Option<u64>,
-    probe: Option<usize>,
+    probes: Vec<usize>,
     /// Calls whose result still matters.
     current: Vec<usize>,
 }
@@ -124,12 +125,12 @@ impl Reference {
     fn admit(&mut self, call: usize, now: u64) -> bool {
         let admitted = match self.open_until {
             None => true,
-            Some(until) => now >= until && self.probe.is_none(),
+            Some(until) => now >= until && self.probes.len() < 25,
         };
         if admitted {
             self.current.push(call);
             if self.open_until.is_some() {
-                self.probe = Some(call);
+                self.probes.push(call);
             }
         }
         admitted
@@ -140,11 +141,11 @@ impl Reference {
             return;
         }
         self.current.retain(|other| *other != call);
-        if self.probe == Some(call) {
-            self.probe = None;
+        if self.probes.contains(&call) {
+            self.probes.retain(|other| *other != call);
             match verdict {
                 Verdict::Answered => *self = Self::default(),
-                Verdict::Failed => self.open_until = Some(now + open_ms),
+                Verdict::Failed => *self = Self { open_until: Some(now + open_ms), ..Self::default() },
                 Verdict::Unknown => {}
             }
         } else if verdict != Verdict::Unknown {
@@ -169,7 +170,7 @@ fn step() -> impl Strategy<Value = Step> {
     let verdict = prop_oneof![4 => Just(Verdict::Failed), 3 => Just(Verdict::Answered), 1 => Just(Verdict::Unknown)];
     prop_oneof![
         2 => (0..1500_u64).prop_map(Step::Wait),
-        5 => Just(Step::Begin),
+        6 => Just(Step::Begin),
         5 => (0..1000_usize, verdict, 0..1000_u32).prop_map(|(which, verdict, dice)| Step::End { which, verdict, dice }),
     ]
 }

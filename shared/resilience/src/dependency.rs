@@ -39,7 +39,7 @@ pub enum Refused {
     Open {
         /// What would have been called.
         dependency: String,
-        /// When the next call may be made; zero while a probe is under way.
+        /// When the next call may be made; zero while probes are under way.
         retry_in: Duration,
     },
     /// Too many calls of it are under way.

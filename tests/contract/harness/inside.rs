@@ -1,6 +1,9 @@
 //! Looking into a host where only its owner can: its tables and buckets, for what must not be there; and its clock, for what takes its time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -45,7 +48,8 @@ impl Inside {
             let mut after = None;
             loop {
                 let page = self.tables.scan().table_name(&table).set_exclusive_start_key(after).send().await.expect("a scan");
-                page.items().iter().for_each(|item| look(&table, format!("{item:?}")));
+                // What has expired is gone for whoever reads; the table removes it in its own time.
+                page.items().iter().filter(|item| !has_expired(item)).for_each(|item| look(&table, format!("{item:?}")));
                 after = page.last_evaluated_key;
                 if after.is_none() {
                     break;
@@ -186,4 +190,10 @@ impl Inside {
         // Where it can't be called so it comes by itself, within a minute.
         let _ = Answer::to(self.caller.plain(Method::POST, &url).body(event)).await;
     }
+}
+
+fn has_expired(item: &HashMap<String, AttributeValue>) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let expires_at = item.get("expires_at").and_then(|at| at.as_n().ok()?.parse::<u64>().ok());
+    expires_at.is_some_and(|at| at <= now)
 }
