@@ -252,7 +252,11 @@ impl HttpConnector for Dead {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.still.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |still| still.checked_sub(1)).is_ok() {
-            return HttpConnectorFuture::ready(Err(ConnectorError::io("it was closed meanwhile".into())));
+            // The others are asked before this is known.
+            return HttpConnectorFuture::new(async {
+                tokio::task::yield_now().await;
+                Err(ConnectorError::io("it was closed meanwhile".into()))
+            });
         }
         self.functions.call(request)
     }

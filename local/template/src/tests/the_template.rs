@@ -113,7 +113,7 @@ fn every_function_is_there_with_its_environment() {
         assert_eq!(function.arn, format!("arn:aws:lambda:us-east-1:000000000000:function:tintype-{binary}"));
         assert_eq!(function.timeout, Duration::from_secs(timeout), "{binary}");
         let environment: BTreeMap<_, _> =
-            environment.into_iter().chain([("AWS_ENDPOINT_URL", ENDPOINT), ("LOOPBACK_LEEWAY", "100")]).collect();
+            environment.into_iter().chain([("AWS_ENDPOINT_URL", ENDPOINT), ("CARD_SECONDS", "10"), ("LOOPBACK_LEEWAY", "100")]).collect();
         let given: BTreeMap<_, _> = function.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(given, environment, "{binary}");
     }
