@@ -144,8 +144,8 @@ row() {
             printf "%s | %s | %s | %s | %d | %d |", row, rate, p50, p99, missed, failed
             if (!alone || !views) { print " | | | | | |"; exit }
             dollars = gateway + 0.20 * invocations / views + 0.0000133334 * 1e6 * gb_seconds / views + 0.125 * reads / views + 0.625 * writes / views
-            if (!read && remembers) { print "\nno line says what is remembered" > "/dev/stderr"; exit 1 }
-            rate = hits ? sprintf("%.1f %%", 100 * hits / (hits + read)) : "-"
+            if (!(hits + read) && remembers) { print "\nno line says what is remembered" > "/dev/stderr"; exit 1 }
+            rate = hits + read ? sprintf("%.1f %%", 100 * hits / (hits + read)) : "-"
             asked = authorizer / views * 100
             printf " %.2f | %.2f | %.1f | %.1f %% | %s | %.2f |\n", reads / views, writes / views, invocations / views, 100 - asked, rate, dollars
         }' "$folder/wrk" "$folder/lines"
