@@ -22,6 +22,9 @@ const INTERNAL: [&str; 9] = ["dynamodb", "sqlite", "tintype-", "aws_", "lambda_"
 /// How long a patient caller goes on trying.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// And how soon, where the answer does not say.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Somebody who sends requests, with an access token or without.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -53,7 +56,7 @@ impl Caller {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// The same, but tries again, as apps do, what fails for no fault of its own.
+    /// The same, but tries again, as apps do, what fails or is not whole for no fault of its own, and what it asked for too often.
     pub(crate) fn patient(&self) -> Self {
         Self { is_patient: true, ..self.clone() }
     }
@@ -120,12 +123,15 @@ impl Caller {
         let started = Instant::now();
         loop {
             let answer = Answer::to(request.try_clone().expect("its body is in memory")).await;
-            if !self.is_patient || answer.status < 500 || started.elapsed() > PATIENCE {
+            let is_enough = answer.status < 500 && answer.status != 429 && answer.header("tintype-degraded").is_none();
+            if !self.is_patient || is_enough || started.elapsed() > PATIENCE {
                 return answer;
             }
             // What fails says so in the API's own words.
-            assert!(answer["code"].is_string() && answer["request_id"].is_string(), "{}", answer.text);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let is_said = answer["code"].is_string() && answer["request_id"].is_string();
+            assert!(answer.status == 200 || is_said, "{}", answer.text);
+            let wait = answer.header("retry-after").filter(|_| answer.status == 429).and_then(|seconds| seconds.parse().ok());
+            tokio::time::sleep(wait.map_or(PAUSE, Duration::from_secs)).await;
         }
     }
 
