@@ -4,7 +4,6 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{
         Caller, Person, Ticket,
-        host::{self, Addresses},
+        host::Addresses,
         people::ids,
         photographs::{publish, small_photo},
         throughout, until,
@@ -32,16 +31,6 @@ const FAULTS: &str = "dynamodb:conflict=0.1,throttle=0.05,error=0.02,unprocessed
 const PATIENCE: Duration = Duration::from_mins(3);
 const PEOPLE: usize = 5;
 const POSTS_EACH: usize = 3;
-
-/// The template, but messages that a function could not do come again after seconds, not after six minutes.
-fn template(folder: &Path) -> PathBuf {
-    let template = fs::read_to_string(host::root().join("template.yaml")).expect("template.yaml");
-    let changed = template.replacen("VisibilityTimeout: 360", "VisibilityTimeout: 3", 1);
-    assert_ne!(template, changed, "the queue has its timeout there");
-    let path = folder.join("template.yaml");
-    fs::write(&path, changed).expect("a file");
-    path
-}
 
 async fn sign_up(addresses: &Addresses) -> Person {
     let nobody = Caller::nobody_at(addresses);
@@ -93,8 +82,7 @@ async fn follow(follower: &Person, followee: &Person, method: &str) {
 #[tokio::test]
 async fn posts_reach_every_follower_once_and_in_order_and_counts_are_exact_while_everything_goes_wrong() {
     let folder = folder();
-    let template = template(folder.path());
-    let host = Host::start_with(folder.path(), "0", &["--chaos", FAULTS, "--template", template.to_str().expect("a path")]);
+    let host = Host::start_in_haste(folder.path(), &["--chaos", FAULTS]);
     let operator = Operator::of(&host.addresses);
     let people = join_all((0..PEOPLE).map(|_| sign_up(&host.addresses))).await;
 

@@ -1,13 +1,13 @@
 //! Comments while the table conflicts, throttles and loses its answers, and while who removes what is left of them is killed.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Caller, Person, client::Answer, host, inside::Inside, people::ids, photographs::publish, until},
+    harness::{Caller, Person, client::Answer, inside::Inside, people::ids, photographs::publish, until},
     operator::Operator,
     process::{Host, folder},
 };
@@ -54,13 +54,7 @@ async fn like(person: &Person, comment: &Value, method: Method) {
 #[tokio::test]
 async fn counts_of_comments_are_what_is_there_and_nothing_of_the_deleted_is_left_while_everything_goes_wrong() {
     let folder = folder();
-    // What a worker could not do comes again after seconds, and at once after what it is about.
-    let template = fs::read_to_string(host::root().join("template.yaml")).expect("template.yaml");
-    let quick = template.replace("VisibilityTimeout: 360", "VisibilityTimeout: 3").replace("DelaySeconds: 20", "DelaySeconds: 1");
-    assert!(quick.contains("DelaySeconds: 1\n") && !quick.contains("VisibilityTimeout: 360"));
-    let path = folder.path().join("template.yaml");
-    fs::write(&path, quick).expect("a file");
-    let host = Host::start_with(folder.path(), "0", &["--template", path.to_str().expect("a path")]);
+    let host = Host::start_in_haste(folder.path(), &[]);
     let operator = Operator::of(&host.addresses);
     let nobody = Caller::nobody_at(&host.addresses);
     let inside = Inside::of(&nobody).await.expect("the endpoint");

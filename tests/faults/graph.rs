@@ -29,7 +29,7 @@ pub(crate) async fn sign_up(nobody: &Caller, name: &str) -> Person {
 #[tokio::test]
 async fn counts_equal_edges_whatever_the_table_does_while_people_follow_ask_and_block() {
     let folder = folder();
-    let host = Host::start_with(folder.path(), "0", &["--chaos", FAULTS]);
+    let host = Host::start_in_haste(folder.path(), &["--chaos", FAULTS]);
     let nobody = Caller::nobody_at(&host.addresses);
     let star = sign_up(&nobody, "star").await;
     let crowd = join_all((0..8).map(|_| sign_up(&nobody, "fan"))).await;

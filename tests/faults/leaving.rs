@@ -1,12 +1,12 @@
 //! Who leaves while workers die: the job ends all the same, and nothing is left.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    harness::{Caller, Person, client::Answer, host, inside::Inside, people::PASSWORD, photographs::publish, until},
+    harness::{Caller, Person, client::Answer, inside::Inside, people::PASSWORD, photographs::publish, until},
     operator::Operator,
     process::{Host, folder},
 };
@@ -19,15 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(4);
 #[tokio::test]
 async fn a_deletion_ends_clean_and_counts_are_exact_however_often_its_workers_are_killed() {
     let folder = folder();
-    // Messages that a function could not do come again after seconds, not after minutes.
-    let template = fs::read_to_string(host::root().join("template.yaml")).expect("template.yaml");
-    let quick =
-        template.replace("VisibilityTimeout: 360", "VisibilityTimeout: 3").replace("VisibilityTimeout: 720", "VisibilityTimeout: 3");
-    let quick = quick.replace("VisibilityTimeout: 180", "VisibilityTimeout: 3");
-    assert!(!quick.contains("VisibilityTimeout: 360") && quick != template);
-    let path = folder.path().join("template.yaml");
-    fs::write(&path, quick).expect("a file");
-    let host = Host::start_with(folder.path(), "0", &["--template", path.to_str().expect("a path")]);
+    let host = Host::start_in_haste(folder.path(), &[]);
     let operator = Operator::of(&host.addresses);
     let nobody = Caller::nobody_at(&host.addresses);
     let (ada, bob) = (Person::sign_up_at(&nobody, "ada").await, Person::sign_up_at(&nobody, "bob").await);

@@ -1,6 +1,6 @@
 //! Promise 6, and the number of what is new, while messages come twice and out of order, answers are lost and the notifier is killed.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -10,7 +10,6 @@ use crate::{
     harness::{
         Caller, Person,
         client::Answer,
-        host,
         notifications::{read, unread},
         photographs::publish,
         throughout, until,
@@ -25,17 +24,6 @@ const FAULTS: &str = "dynamodb:conflict=0.1,throttle=0.05,error=0.02,unprocessed
 const PATIENCE: Duration = Duration::from_mins(3);
 /// How long what must not come is watched for.
 const WATCH: Duration = Duration::from_secs(5);
-
-/// The template, but messages that a function could not do come again after seconds, not after six minutes.
-fn template(folder: &std::path::Path) -> PathBuf {
-    let template = fs::read_to_string(host::root().join("template.yaml")).expect("template.yaml");
-    let changed =
-        template.replace("VisibilityTimeout: 360", "VisibilityTimeout: 3").replace("VisibilityTimeout: 180", "VisibilityTimeout: 3");
-    assert_ne!(template, changed, "queues have their timeout there");
-    let path = folder.join("template.yaml");
-    fs::write(&path, changed).expect("a file");
-    path
-}
 
 async fn put(person: &Person, path: &str) {
     person.put(path).await.expect(200);
@@ -71,8 +59,7 @@ fn numbers(notes: &[Value]) -> BTreeMap<String, u64> {
 #[tokio::test]
 async fn everybody_is_told_everything_once_and_what_is_new_is_counted_exactly_while_everything_goes_wrong() {
     let folder = folder();
-    let template = template(folder.path());
-    let host = Host::start_with(folder.path(), "0", &["--template", template.to_str().expect("a path")]);
+    let host = Host::start_in_haste(folder.path(), &[]);
     let operator = Operator::of(&host.addresses);
     let nobody = Caller::nobody_at(&host.addresses);
     let star = Person::sign_up_at(&nobody, "star").await.patient();

@@ -36,6 +36,21 @@ impl Host {
         Self::run(program(), folder, aws_port, options)
     }
 
+    /// The same, in haste: queues give back after seconds, not after minutes, what a function could not do, and hold nothing back.
+    pub(crate) fn start_in_haste(folder: &Path, options: &[&str]) -> Self {
+        let template = fs::read_to_string(host::root().join("template.yaml")).expect("template.yaml");
+        let hasten = |line: &str| match line.split_once(": ") {
+            Some((name, _)) if name.trim_start() == "VisibilityTimeout" => format!("{name}: 3\n"),
+            Some((name, _)) if name.trim_start() == "DelaySeconds" => format!("{name}: 1\n"),
+            _ => format!("{line}\n"),
+        };
+        let hasty: String = template.lines().map(hasten).collect();
+        assert_ne!(template, hasty, "queues have their timeouts there");
+        let path = folder.join("template.yaml");
+        fs::write(&path, hasty).expect("a file");
+        Self::start_with(folder, "0", &[options, &["--template", path.to_str().expect("a path")]].concat())
+    }
+
     /// The same, run from another file.
     pub(crate) fn start_program(path: &Path, folder: &Path) -> Self {
         let mut program = Command::new(path);

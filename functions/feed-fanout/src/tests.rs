@@ -178,7 +178,7 @@ async fn messages_that_fail_for_now_are_named_and_come_again() {
         let path = format!("{}/../../events/feed-fanout/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let event: SqsEvent = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let sent: Vec<String> = event.records.iter().map(|message| message.message_id.clone().unwrap()).collect();
-        let failed = tintype_queues::consume("feed-fanout", &dead_letters, &work, event).await.batch_item_failures;
+        let failed = tintype_queues::consume("feed-fanout", &dead_letters, &work, event, Instant::now()).await.batch_item_failures;
         ids.insert(name, (sent, failed.into_iter().map(|failure| failure.item_identifier).collect::<Vec<_>>()));
     }
     for (name, (sent, failed)) in ids {
