@@ -122,7 +122,7 @@ pub(crate) async fn read(
         let sight = Sight::of(stores, viewer, &page.items).await?;
         for note in &page.items {
             match sight.of_note(note) {
-                Shown::As(actors) => views.push(view(note, &actors, &sight, &inbox, private)),
+                Shown::As(actors, uncounted) => views.push(view(note, &actors, uncounted, &sight, &inbox, private)),
                 Shown::NoMore if removed < MOST_REMOVED => {
                     remove(stores, viewer, note).await;
                     removed += 1;
@@ -141,15 +141,14 @@ pub(crate) async fn read(
     Ok(Read { views, next: page.next, inbox })
 }
 
-fn view(note: &Note, actors: &[Author], sight: &Sight, inbox: &Inbox, private: &Keyring<'_>) -> NotificationView {
-    let unnamed = note.actors.len() - actors.len();
+fn view(note: &Note, actors: &[Author], uncounted: usize, sight: &Sight, inbox: &Inbox, private: &Keyring<'_>) -> NotificationView {
     let post = note.post_id.and_then(|post_id| sight.posts.get(&post_id));
     let comment = note.comment_id.zip(note.excerpt.clone());
     NotificationView {
         id: note.id,
         kind: note.kind,
         actors: actors.iter().take(NAMED).cloned().collect(),
-        actor_count: note.actor_count.saturating_sub(unnamed as u64),
+        actor_count: note.actor_count.saturating_sub(uncounted as u64),
         post: post.map(|post| PostReference { id: post.id, thumb: post_view::thumb_url(post, private) }),
         comment: comment.map(|(id, excerpt)| CommentReference { id, excerpt }),
         read: !inbox.is_unread(note.updated_at),

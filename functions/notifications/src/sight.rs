@@ -13,14 +13,15 @@ use tintype_core::{
     profile::{Author, ProfileCard},
 };
 use tintype_tables::{Error, Key, comments, posts, users, visibility};
+use tintype_telemetry as telemetry;
 use tokio::try_join;
 
 use crate::Stores;
 
 /// Whether a notification is shown.
 pub(crate) enum Shown {
-    /// With these people.
-    As(Vec<Author>),
+    /// With these people, and without counting so many who are gone, or whom the viewer is not to hear of.
+    As(Vec<Author>, usize),
     /// Nobody of those who did it can be named just now, or the post is not for the viewer's eyes.
     NotNow,
     /// What it is about is gone.
@@ -36,6 +37,8 @@ pub(crate) struct Sight {
     closed: HashSet<PostId>,
     comments: HashSet<CommentId>,
     people: HashMap<UserId, Arc<ProfileCard>>,
+    /// Not all people could be read: who is not among them may be there all the same.
+    is_degraded: bool,
     /// Of whom the viewer is not to hear.
     silent: HashSet<UserId>,
     /// Who waits for the viewer's approval.
@@ -69,8 +72,9 @@ impl Sight {
         let open = visibility::open_but(&stores.users, viewer, authors, &silence).await?;
         let is_open = |author: UserId| author == viewer || open.contains_key(&author);
         let closed = posts.extract_if(|_, post| !is_open(post.author_id)).map(|(post_id, _)| post_id).collect();
+        let is_degraded = !telemetry::degraded().is_empty();
         let waiting = waiting.iter().filter_map(|key| key.sk.strip_prefix(users::REQUESTS)?.parse().ok()).collect();
-        Ok(Self { posts, closed, comments, people, silent: silence.people, waiting })
+        Ok(Self { posts, closed, comments, people, silent: silence.people, waiting, is_degraded })
     }
 
     pub(crate) fn of_note(&self, note: &Note) -> Shown {
@@ -81,12 +85,41 @@ impl Sight {
         if !is_there {
             return Shown::NoMore;
         }
-        let named = note.actors.iter().filter(|actor| !self.silent.contains(*actor)).filter_map(|actor| self.people.get(actor));
-        let named: Vec<Author> = named.map(|card| Author::from(&**card)).collect();
-        if is_closed || (named.is_empty() && !note.actors.is_empty()) { Shown::NotNow } else { Shown::As(named) }
+        let (silent, heard): (Vec<UserId>, Vec<UserId>) = note.actors.iter().partition(|actor| self.silent.contains(*actor));
+        let named: Vec<Author> = heard.iter().filter_map(|actor| self.people.get(actor)).map(|card| Author::from(&**card)).collect();
+        if is_closed || (named.is_empty() && !note.actors.is_empty()) {
+            return Shown::NotNow;
+        }
+        let gone = if self.is_degraded { 0 } else { heard.len() - named.len() };
+        Shown::As(named, silent.len() + gone)
     }
 }
 
 fn unique<T: std::hash::Hash + Eq>(items: impl Iterator<Item = T>) -> Vec<T> {
     items.collect::<HashSet<T>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_read_just_now_is_counted_and_who_is_gone_or_silent_is_not() {
+        let [named, silent, unread] = std::array::from_fn(|_| UserId::new());
+        let note = json!({
+            "id": UserId::new(), "kind": "follow", "updated_at": "2026-12-01T00:00:00.000Z", "actors": [named, silent, unread],
+            "actor_count": 3, "expires_at": 0
+        });
+        let note: Note = serde_json::from_value(note).unwrap();
+        let card = json!({"id": named, "username": "ada", "display_name": "Ada", "is_private": false});
+        let people = HashMap::from([(named, Arc::new(serde_json::from_value(card).unwrap()))]);
+        let mut sight = Sight { people, silent: [silent].into(), ..Sight::default() };
+        for (is_degraded, uncounted) in [(false, 2), (true, 1)] {
+            sight.is_degraded = is_degraded;
+            let Shown::As(actors, number) = sight.of_note(&note) else { panic!("it is shown") };
+            assert_eq!((actors[0].id, actors.len(), number), (named, 1, uncounted));
+        }
+    }
 }
